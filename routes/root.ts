@@ -1,0 +1,11 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Message } from '../src/schemas.ts'
+
+const welcome = { message: 'Welcome to gatehouse.' }
+
+export default (async fastify => {
+  fastify.get('/', {
+    config: { access: 'public' },
+    schema: { response: { 200: Message(welcome.message) } }
+  }, async () => welcome)
+}) satisfies FastifyPluginAsyncTypebox

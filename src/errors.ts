@@ -1,0 +1,75 @@
+import { format } from 'node:util'
+
+/** One refusal of the contract. `%s` in a message takes the error's detail; `body` adds fields to the reply. */
+export interface Refusal {
+  status: number
+  message: string
+  headers?: Record<string, string>
+  body?: Record<string, null>
+}
+
+// RFC 9110 §11.6.1: a 401 names the scheme that would be accepted.
+const challenge = { 'www-authenticate': 'Bearer' }
+
+// Long enough for a restarting database or a full queue to move on, short enough that a person still waits.
+const retrySoon = { 'retry-after': '1' }
+
+/**
+ * Every error the service can answer with, by its stable code. Clients compare `code`; known front-ends show
+ * `message`. The README's table is kept equal to this one by a test.
+ */
+export const catalogue = {
+  USERNAME_TAKEN: { status: 400, message: 'Failed! Username is already in use!' },
+  EMAIL_TAKEN: { status: 400, message: 'Failed! Email is already in use!' },
+  ROLE_UNKNOWN: { status: 400, message: 'Failed! Role does not exist = %s' },
+  ROLE_NOT_OPEN: {
+    status: 403,
+    message: 'Failed! Role %s is not open to sign-up: send an admin\'s access token, or allow it in SIGNUP_ROLES.'
+  },
+  USER_NOT_FOUND: { status: 404, message: 'User Not found.' },
+  PASSWORD_INVALID: { status: 401, message: 'Invalid Password!', headers: challenge, body: { accessToken: null } },
+  REFRESH_TOKEN_MISSING: { status: 403, message: 'Refresh Token is required!' },
+  REFRESH_TOKEN_UNKNOWN: { status: 403, message: 'Refresh token is not in database!' },
+  REFRESH_TOKEN_EXPIRED: {
+    status: 403,
+    message: 'Refresh token was expired. Please make a new signin request'
+  },
+  ACCESS_TOKEN_MISSING: { status: 403, message: 'No token provided!', headers: challenge },
+  ACCESS_TOKEN_EXPIRED: { status: 401, message: 'Unauthorized! Access Token was expired!', headers: challenge },
+  ACCESS_TOKEN_INVALID: { status: 401, message: 'Unauthorized!', headers: challenge },
+  MODERATOR_REQUIRED: { status: 403, message: 'Require Moderator Role!' },
+  ADMIN_REQUIRED: { status: 403, message: 'Require Admin Role!' },
+  MODERATOR_OR_ADMIN_REQUIRED: { status: 403, message: 'Require Moderator or Admin Role!' },
+  VALIDATION_FAILED: { status: 400, message: '%s' },
+  REQUEST_MALFORMED: { status: 400, message: 'The request could not be read.' },
+  ROUTE_NOT_FOUND: { status: 404, message: 'There is no such route.' },
+  REQUEST_TIMEOUT: { status: 408, message: 'The request did not arrive in time.' },
+  BODY_TOO_LARGE: { status: 413, message: 'The body is too large.' },
+  MEDIA_TYPE_UNSUPPORTED: {
+    status: 415,
+    message: 'Send the body as application/json or application/x-www-form-urlencoded.'
+  },
+  HEADERS_TOO_LARGE: { status: 431, message: 'The headers are too large.' },
+  INTERNAL: { status: 500, message: 'Something went wrong on our side.' },
+  BUSY: { status: 503, message: 'Too many passwords are being checked. Please try again.', headers: retrySoon },
+  DATABASE_UNAVAILABLE: {
+    status: 503,
+    message: 'The database is not available. Please try again.',
+    headers: retrySoon
+  }
+} as const satisfies Record<string, Refusal>
+
+export type ErrorCode = keyof typeof catalogue
+
+export const refusalOf = (code: ErrorCode): Refusal => catalogue[code]
+
+/** A refusal on its way to the client: thrown by a handler, turned into a reply by the error-handler plugin. */
+export class ApiError extends Error {
+  readonly code: ErrorCode
+
+  /** @param detail takes the place of `%s` in the catalogue's message */
+  constructor (code: ErrorCode, detail?: string, options?: ErrorOptions) {
+    super(detail === undefined ? catalogue[code].message : format(catalogue[code].message, detail), options)
+    this.code = code
+  }
+}
