@@ -43,7 +43,7 @@ export default fp<{ config: Config }>(async function passwords (fastify, { confi
   async function run<T> (job: () => Promise<T>): Promise<T> {
     if (isFull()) throw new ApiError('BUSY')
     return await new Promise<T>((resolve, reject) => {
-      void queue.push(async () => await job().then(resolve, reject))
+      queue.push(async () => await job().then(resolve, reject)).catch(reject)
     })
   }
 

@@ -1,0 +1,3 @@
+import { removeServer } from './postgres.ts'
+
+await removeServer()
