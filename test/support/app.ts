@@ -60,6 +60,8 @@ export interface SignedIn {
 
 export const PASSWORD = 'correct horse'
 
+export const signUpBody = (name: string) => ({ username: name, email: `${name}@example.com`, password: PASSWORD })
+
 async function answer (app: FastifyInstance, request: InjectOptions) {
   const reply = await app.inject(request)
   const text = reply.payload
