@@ -14,7 +14,10 @@ export interface HashCost {
  */
 export const COSTLIEST: HashCost = { memory: 262144, time: 16, parallelism: 4 }
 
-const PHC = /^\$argon2id\$v=19\$m=(\d{1,10}),t=(\d{1,10}),p=(\d{1,10})\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/
+// Costs above 0, a salt of 8 to 48 bytes and a hash of 16 to 64: argon2 throws below its limits (RFC 9106 §3.1), and
+// the length of the hash is work as well.
+const PHC =
+  /^\$argon2id\$v=19\$m=([1-9]\d{0,9}),t=([1-9]\d{0,9}),p=([1-9]\d{0,9})\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{22,86}$/
 
 /** The cost written in an argon2id hash; undefined for any other text. */
 export function costOf (hash: string): HashCost | undefined {
@@ -23,11 +26,11 @@ export function costOf (hash: string): HashCost | undefined {
   return { memory: Number(memory), time: Number(time), parallelism: Number(parallelism) }
 }
 
-/** Whether a hash is argon2id and cheap enough to be run at all. */
+/** Whether a hash is argon2id, possible (a lane takes 8 KiB) and cheap enough to be run at all. */
 export function isRunnable (hash: string): boolean {
   const cost = costOf(hash)
-  return cost !== undefined && cost.memory <= COSTLIEST.memory && cost.time <= COSTLIEST.time &&
-    cost.parallelism <= COSTLIEST.parallelism
+  return cost !== undefined && cost.memory >= 8 * cost.parallelism && cost.memory <= COSTLIEST.memory &&
+    cost.time <= COSTLIEST.time && cost.parallelism <= COSTLIEST.parallelism
 }
 
 /**

@@ -1,0 +1,70 @@
+import { test } from 'tap'
+import { ApiError, catalogue, type ErrorCode, refusalOf } from '../../src/errors.ts'
+
+// Written out once more: clients compare these, so a change has to be made twice.
+const contract: Record<ErrorCode, [status: number, message: string]> = {
+  USERNAME_TAKEN: [400, 'Failed! Username is already in use!'],
+  EMAIL_TAKEN: [400, 'Failed! Email is already in use!'],
+  ROLE_UNKNOWN: [400, 'Failed! Role does not exist = %s'],
+  ROLE_NOT_OPEN: [403, 'Failed! Role %s is not open to sign-up: send an admin\'s access token, or allow it in SIGNUP_ROLES.'],
+  USER_NOT_FOUND: [404, 'User Not found.'],
+  PASSWORD_INVALID: [401, 'Invalid Password!'],
+  REFRESH_TOKEN_MISSING: [403, 'Refresh Token is required!'],
+  REFRESH_TOKEN_UNKNOWN: [403, 'Refresh token is not in database!'],
+  REFRESH_TOKEN_EXPIRED: [403, 'Refresh token was expired. Please make a new signin request'],
+  ACCESS_TOKEN_MISSING: [403, 'No token provided!'],
+  ACCESS_TOKEN_EXPIRED: [401, 'Unauthorized! Access Token was expired!'],
+  ACCESS_TOKEN_INVALID: [401, 'Unauthorized!'],
+  MODERATOR_REQUIRED: [403, 'Require Moderator Role!'],
+  ADMIN_REQUIRED: [403, 'Require Admin Role!'],
+  MODERATOR_OR_ADMIN_REQUIRED: [403, 'Require Moderator or Admin Role!'],
+  VALIDATION_FAILED: [400, '%s'],
+  REQUEST_MALFORMED: [400, 'The request could not be read.'],
+  ROUTE_NOT_FOUND: [404, 'There is no such route.'],
+  REQUEST_TIMEOUT: [408, 'The request did not arrive in time.'],
+  BODY_TOO_LARGE: [413, 'The body is too large.'],
+  MEDIA_TYPE_UNSUPPORTED: [415, 'Send the body as application/json or application/x-www-form-urlencoded.'],
+  HEADERS_TOO_LARGE: [431, 'The headers are too large.'],
+  INTERNAL: [500, 'Something went wrong on our side.'],
+  BUSY: [503, 'Too many passwords are being checked. Please try again.'],
+  DATABASE_UNAVAILABLE: [503, 'The database is not available. Please try again.']
+}
+
+const codes = Object.keys(catalogue) as ErrorCode[]
+
+test('every refusal has the status and the message of the contract', async t => {
+  t.strictSame(Object.fromEntries(codes.map(code => [code, [refusalOf(code).status, refusalOf(code).message]])), contract)
+})
+
+test('every 401, and the 403 for a missing token, names the scheme; every 503 says when to come back', async t => {
+  for (const code of codes) {
+    const { status, headers } = refusalOf(code)
+    const challenges = status === 401 || code === 'ACCESS_TOKEN_MISSING'
+    const expected = challenges ? { 'www-authenticate': 'Bearer' } : status === 503 ? { 'retry-after': '1' } : undefined
+    t.strictSame(headers, expected, code)
+  }
+})
+
+test('only the wrong password has a field of its own', async t => {
+  t.strictSame(codes.filter(code => refusalOf(code).body), ['PASSWORD_INVALID'])
+  t.strictSame(refusalOf('PASSWORD_INVALID').body, { accessToken: null })
+})
+
+test('an error carries its code and the catalogue\'s message', async t => {
+  const error = new ApiError('BODY_TOO_LARGE')
+  t.ok(error instanceof Error)
+  t.equal(error.code, 'BODY_TOO_LARGE')
+  t.equal(error.message, 'The body is too large.')
+})
+
+test('the detail takes its place in the message as it is, also when it looks like a format', async t => {
+  for (const detail of ['root', '', '%s', '%d%o%%', '100 %']) {
+    t.equal(new ApiError('ROLE_UNKNOWN', detail).message, `Failed! Role does not exist = ${detail}`)
+    t.equal(new ApiError('VALIDATION_FAILED', detail).message, detail)
+  }
+})
+
+test('an error keeps its cause', async t => {
+  const cause = new Error('the reason')
+  t.equal(new ApiError('INTERNAL', undefined, { cause }).cause, cause)
+})
