@@ -7,6 +7,8 @@ const FORM = 'application/x-www-form-urlencoded'
 /** How bodies become values, before one and the same schema judges them. */
 export default fp(async function bodyParsers (fastify) {
   await fastify.register(formbody)
+  // Fastify brings a parser of its own for it; no route takes text.
+  fastify.removeContentTypeParser('text/plain')
 
   // An empty JSON body is an absent one: clients put the content type on requests that have nothing to say.
   const parseJson = fastify.getDefaultJsonParser('error', 'error')

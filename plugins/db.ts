@@ -63,7 +63,7 @@ async function prepare (config: Config, log: FastifyBaseLogger): Promise<void> {
   const deadline = Date.now() + config.DATABASE_START_TIMEOUT * 1000
   for (let delay = BACK_OFF.first; ; delay = Math.min(delay * 2, BACK_OFF.longest)) {
     try {
-      const applied = await migrate(config.DATABASE_URL)
+      const applied = await migrate(config.DATABASE_URL, config.DATABASE_CONNECT_TIMEOUT)
       if (applied.length > 0) log.info({ applied }, 'database migrated')
       return
     } catch (error) {

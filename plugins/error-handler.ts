@@ -24,7 +24,8 @@ function explain (error: FastifySchemaValidationError & { parentSchema?: { descr
   const field = (name: unknown) => JSON.stringify([path, name].filter(Boolean).join('.').slice(0, 64)).slice(1, -1)
   if (error.keyword === 'required') return `${field(error.params['missingProperty'])} is required`
   if (error.keyword === 'additionalProperties') return `${field(error.params['additionalProperty'])} is not a known field`
-  return `${path || 'the body'} must be ${error.parentSchema?.description ?? error.message?.replace(/^must be /, '')}`
+  const wanted = error.parentSchema?.description
+  return `${path || 'the body'} ${wanted === undefined ? error.message : `must be ${wanted}`}`
 }
 
 function toApiError (error: FastifyError | ApiError): ApiError {
@@ -45,7 +46,9 @@ export function sendError (thrown: FastifyError | ApiError, request: FastifyRequ
   const { status, headers, body } = refusalOf(error.code)
   // 503 is the database's or the load's fault and passes; 500 is ours.
   if (status >= 500) request.log[status === 503 ? 'warn' : 'error']({ err: error.cause ?? error, code: error.code })
-  reply.code(status).headers(headers ?? {}).send({ ...body, message: error.message, code: error.code })
+  // Fastify's own refusals of a URL come before the hook that names the request.
+  reply.code(status).header('x-request-id', request.id).headers(headers ?? {})
+    .send({ ...body, message: error.message, code: error.code })
 }
 
 /** Answers what never became a request: Node's parser refused it, or it did not arrive in time. */

@@ -25,7 +25,7 @@ declare module 'fastify' {
 /** The access token of a request, from either header; two that differ are no good token (RFC 6750 §2). */
 function tokenOf (request: FastifyRequest): string {
   const raw = request.headers['x-access-token']
-  const bearer = /^bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1]
+  const bearer = /^bearer +(.*)$/i.exec(request.headers.authorization ?? '')?.[1]?.trim()
   const token = raw || bearer
   if (!token) throw new ApiError('ACCESS_TOKEN_MISSING')
   if (typeof token !== 'string' || (bearer && bearer !== token)) throw new ApiError('ACCESS_TOKEN_INVALID')
@@ -76,4 +76,4 @@ export default fp(async function guard (fastify) {
       ...[route.onRequest ?? []].flat()
     ]
   }
-}, { name: 'guard', fastify: '5.x', dependencies: ['cors', 'jwt'] })
+}, { name: 'guard', fastify: '5.x', dependencies: ['cors', 'jwt', 'replies'] })

@@ -1,6 +1,6 @@
 import type { RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { type Access, policies } from '../src/access.ts'
+import { type Access, isAccess, policies } from '../src/access.ts'
 import type { ErrorCode } from '../src/errors.ts'
 import { errorReplies } from '../src/schemas.ts'
 
@@ -14,8 +14,10 @@ declare module 'fastify' {
 /** Gives every route a reply schema for every status it can send, from what it declares. */
 export default fp(async function replies (fastify) {
   fastify.addHook('onRoute', route => {
-    const { access, errors = [] } = route.config ?? {}
-    if (access === undefined) return
+    const { config } = route
+    // The guard stops the boot of such a route.
+    if (!config || !isAccess(config.access)) return
+    const { access, errors = [] } = config
     const schema = route.schema ?? {}
     route.schema = {
       ...schema,

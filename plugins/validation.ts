@@ -8,7 +8,8 @@ import fp from 'fastify-plugin'
 export default fp(async function validation (fastify) {
   // verbose: an error carries its schema, whose description becomes the message.
   const strict = new Ajv({ verbose: true, strictTypes: false })
-  const coercing = new Ajv({ verbose: true, strictTypes: false, coerceTypes: true, useDefaults: true })
+  // strictNumbers: with it, the bounds of a number are not asked of Infinity, which "1e999" is coerced to.
+  const coercing = new Ajv({ verbose: true, strictTypes: false, strictNumbers: false, coerceTypes: true, useDefaults: true })
 
   fastify.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? strict : coercing).compile(schema))
 }, { name: 'validation', fastify: '5.x' })

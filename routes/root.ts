@@ -6,6 +6,6 @@ const welcome = { message: 'Welcome to gatehouse.' }
 export default (async fastify => {
   fastify.get('/', {
     config: { access: 'public' },
-    schema: { response: { 200: Message(welcome.message) } }
+    schema: { summary: 'Welcomes everybody.', response: { 200: Message(welcome.message) } }
   }, async () => welcome)
 }) satisfies FastifyPluginAsyncTypebox

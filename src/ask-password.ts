@@ -15,7 +15,11 @@ export async function askPassword (
   const silent = new Writable({ write: (_chunk, _encoding, done) => { done() } })
   const terminal = createInterface({ input, output: silent, terminal: true })
   try {
-    return await terminal.question('')
+    return await new Promise((resolve, reject) => {
+      // Ctrl-C or Ctrl-D closes it, and its question would stay open for ever.
+      terminal.once('close', () => { reject(new Error('No password was given.')) })
+      terminal.question('').then(resolve, reject)
+    })
   } finally {
     terminal.close()
     output.write('\n')

@@ -127,7 +127,7 @@ export function readSettings (env: Record<string, string | undefined>): Settings
     const value = given ? parse(schema, given) : fallback
     if (value !== undefined) values[name] = value
   }
-  const faulty = new Set([...Value.Errors(settings, values)].map(error => error.path.split('/')[1] ?? ''))
+  const faulty = new Set([...Value.Errors(settings, values)].map(error => String(error.path.split('/')[1])))
   if (!playground && !env['JWT_SECRET']) faulty.add('JWT_SECRET')
   if (faulty.size > 0) throw new ConfigError([...faulty].map(describeFault))
   return Value.Decode(settings, values)

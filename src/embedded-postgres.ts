@@ -37,14 +37,13 @@ export class EmbeddedPostgres {
   }
 
   /**
-   * @param dir folder of the data; made at the first start
+   * @param dir folder of the data; made at the first start, in a folder that exists
    * @param password of its superuser `postgres`; URL-safe
    * @throws Error where the optional dependency is not installed
    */
   static async at (dir: string, password: string): Promise<EmbeddedPostgres> {
-    const data = resolve(dir)
-    const binaries = await findBinaries()
-    return new EmbeddedPostgres(data, password, binaries, await findSubstitute([dirname(data), binaries.pg_ctl]))
+    const [data, binaries] = [resolve(dir), await findBinaries()]
+    return new EmbeddedPostgres(data, password, binaries, await findSubstitute([data, binaries.pg_ctl]))
   }
 
   /**
@@ -88,8 +87,8 @@ export class EmbeddedPostgres {
     await mkdir(making, { recursive: true, mode: 0o700 })
     const secrets = await mkdtemp(join(tmpdir(), 'gatehouse-'))
     const passwordFile = join(secrets, 'password')
-    await writeFile(passwordFile, this.#password)
     try {
+      await writeFile(passwordFile, this.#password)
       for (const path of [making, secrets, passwordFile]) await this.#give(path)
       await this.#run('initdb', ['-D', making, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`,
         '-E', 'UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--no-instructions'])
@@ -101,26 +100,30 @@ export class EmbeddedPostgres {
     }
   }
 
+  /* c8 ignore start: only where the tests run as root */
   async #give (path: string): Promise<void> {
     if (this.#substitute) await chown(path, this.#substitute.uid, this.#substitute.gid)
   }
+  /* c8 ignore stop */
 
   async #run (program: Program, args: string[]): Promise<void> {
-    const binary = this.#binaries[program]
-    const options = { cwd: '/' }
+    const [binary, options] = [this.#binaries[program], { cwd: '/' }]
     const { uid, gid, lockedOut } = this.#substitute ?? {}
     try {
       if (!lockedOut) {
         await exec(binary, args, { ...options, ...uid !== undefined && { uid, gid } })
         return
       }
+      /* c8 ignore start: only where the tests run as root */
       // Only root may enter a folder on the way (mode 0700). The substitute keeps one right of root's, to pass
       // through folders; util-linux's setpriv is on every distribution these binaries run on.
       await exec('setpriv', [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--inh-caps=+dac_override',
         '--ambient-caps=+dac_override', binary, ...args], options)
+      /* c8 ignore stop */
     } catch (error) {
-      const { stdout, stderr } = Object(error)
-      throw new Error(`${program} failed: ${[stderr, stdout].filter(Boolean).join('\n') || String(error)}`)
+      // The message has the command and its stderr; initdb and pg_ctl say part of it on stdout.
+      const { message, stdout } = Object(error)
+      throw new Error(`${program} failed: ${message}\n${stdout}`)
     }
   }
 }
@@ -138,14 +141,16 @@ async function findBinaries (): Promise<Record<Program, string>> {
 
 async function findSubstitute (paths: string[]): Promise<Substitute | undefined> {
   if (process.getuid?.() !== 0) return undefined
-  const [uid = 0, gid = 0] = await Promise.all(['-u', '-g'].map(async flag => Number((await exec('id', [flag, 'nobody'])).stdout)))
+  /* c8 ignore start: only where the tests run as root */
+  const id = async (flag: string) => Number((await exec('id', [flag, 'nobody'])).stdout)
+  const [uid, gid] = await Promise.all([id('-u'), id('-g')])
   const passable = await Promise.all(paths.flatMap(ancestors).map(async folder => ((await stat(folder)).mode & 0o001) !== 0))
   return { uid, gid, lockedOut: passable.includes(false) }
+  /* c8 ignore stop */
 }
 
 /** The folders that must be entered on the way to a path. */
-const ancestors = (path: string): string[] =>
-  dirname(path) === path ? [] : [dirname(path), ...ancestors(dirname(path))]
+const ancestors = (path: string): string[] => dirname(path) === path ? [] : [dirname(path), ...ancestors(dirname(path))]
 
 async function freePort (): Promise<number> {
   const server = createServer()

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { EmbeddedPostgres } from './embedded-postgres.ts'
 
@@ -43,12 +43,18 @@ export async function openPlayground (dir: string, { share = false } = {}): Prom
   }
 }
 
-/** Kept, so that tokens outlive a restart; made by the first who comes. */
+/** Kept, so that tokens outlive a restart. */
 async function ownSecret (file: string): Promise<string> {
-  await writeFile(file, randomBytes(48).toString('base64url'), { flag: 'wx', mode: 0o600 }).catch(error => {
-    if (error.code !== 'EEXIST') throw error
-  })
-  return await readFile(file, 'utf8')
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if (Object(error).code !== 'ENOENT') throw error
+  }
+  // Made beside its place and moved there, so that one cut short (an empty secret) is never taken for whole.
+  const secret = randomBytes(48).toString('base64url')
+  await writeFile(`${file}.making`, secret, { mode: 0o600 })
+  await rename(`${file}.making`, file)
+  return secret
 }
 
 function isAlive (pid: number): boolean {

@@ -15,7 +15,8 @@ let playground: Promise<Playground> | undefined
 // Requests in flight are answered, then the pool is closed, then the playground's PostgreSQL stopped, also when the
 // signal comes while that is still starting. A second signal forces.
 const { close } = closeWithGrace({ delay: 10_000, logger: false }, async ({ err }) => {
-  if (err) console.error(app && app.log.level !== 'silent' ? err : err.message)
+  // Before there is a service it is the settings or the database: the message says what to do, a stack would hide it.
+  if (err) console.error(app ? err : err.message)
   await app?.close()
   await (await playground?.catch(() => undefined))?.close()
 })

@@ -5,7 +5,7 @@ import { ApiError } from '../../../src/errors.ts'
 // Whatever is missing is the route's own 403, so the schema lets it pass: no body, no field, null.
 const Body = Type.Union([
   Type.Object({
-    refreshToken: Type.Optional(Type.Union([Type.String(), Type.Null()], { description: 'a text' }))
+    refreshToken: Type.Optional(Type.Union([Type.String({ description: 'a text' }), Type.Null()]))
   }, { additionalProperties: false }),
   Type.Null()
 ])
@@ -21,7 +21,7 @@ export default (async fastify => {
       access: 'public',
       errors: ['REFRESH_TOKEN_MISSING', 'REFRESH_TOKEN_UNKNOWN', 'REFRESH_TOKEN_EXPIRED']
     },
-    schema: { body: Body, response: { 200: Reply } }
+    schema: { summary: 'New tokens for a refresh token.', body: Body, response: { 200: Reply } }
   }, async request => {
     const refreshToken = request.body?.refreshToken
     if (refreshToken === undefined || refreshToken === null) throw new ApiError('REFRESH_TOKEN_MISSING')

@@ -21,7 +21,7 @@ export default (async fastify => {
 
   fastify.post('/signin', {
     config: { access: 'public', errors: ['USER_NOT_FOUND', 'PASSWORD_INVALID', 'BUSY'] },
-    schema: { body: Body, response: { 200: Reply } }
+    schema: { summary: 'Opens a session: an access token and a refresh token.', body: Body, response: { 200: Reply } }
   }, async request => {
     const { username, password } = request.body
     const [user] = await db.query(credentialsByUsername(username))

@@ -14,7 +14,7 @@ const Body = Type.Object({
   username: Username,
   email: Email,
   password: NewPassword,
-  roles: Type.Optional(Type.Array(Type.String({ maxLength: 64 }), {
+  roles: Type.Optional(Type.Array(Type.String({ maxLength: 64, description: 'the name of a role' }), {
     maxItems: 16,
     description: 'a list of at most 16 role names',
     examples: [['user']]
@@ -29,7 +29,7 @@ export default (async (fastify, { config }) => {
       access: 'public',
       errors: ['USERNAME_TAKEN', 'EMAIL_TAKEN', 'ROLE_UNKNOWN', 'ROLE_NOT_OPEN', 'BUSY']
     },
-    schema: { body: Body, response: { 200: Message(done.message) } }
+    schema: { summary: 'Makes a user.', body: Body, response: { 200: Message(done.message) } }
   }, async request => {
     const { username, email, password } = request.body
     const roles = rolesOf(request.body.roles)

@@ -7,7 +7,11 @@ import { toUserReply, UserId, UserReply } from '../../../src/schemas.ts'
 export default (async fastify => {
   fastify.get('/:id', {
     config: { access: 'moderator or admin', errors: ['USER_NOT_FOUND'] },
-    schema: { params: Type.Object({ id: UserId }), response: { 200: UserReply } }
+    schema: {
+      summary: 'One account.',
+      params: Type.Object({ id: UserId }),
+      response: { 200: UserReply }
+    }
   }, async request => {
     const [user] = await fastify.db.query(userById(request.params.id))
     if (!user) throw new ApiError('USER_NOT_FOUND')

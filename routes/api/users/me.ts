@@ -7,7 +7,7 @@ export default (async fastify => {
   fastify.get('/me', {
     // An account that was deleted while its token lives: the token is no good any more.
     config: { access: 'signed-in' },
-    schema: { response: { 200: UserReply } }
+    schema: { summary: 'The caller\'s own account.', response: { 200: UserReply } }
   }, async request => {
     const [user] = await fastify.db.query(userById(request.caller.id))
     if (!user) throw new ApiError('ACCESS_TOKEN_INVALID')

@@ -59,3 +59,13 @@ test('a user who is deleted while the password is checked is not found', async t
   t.equal(reply.status, 404)
   t.strictSame(reply.body, { message: 'User Not found.', code: 'USER_NOT_FOUND' })
 })
+
+test('a client that does not name itself signs in as well', async t => {
+  const { app, signUp, sql } = await startApp(t)
+  await signUp('alice')
+  const reply = await app.inject({
+    method: 'POST', url: '/api/auth/signin', headers: { 'user-agent': undefined }, payload: { username: 'alice', password: PASSWORD }
+  })
+  t.equal(reply.statusCode, 200)
+  t.strictSame(await sql('SELECT user_agent FROM refresh_tokens'), [{ user_agent: null }])
+})

@@ -1,4 +1,5 @@
 import { test } from 'tap'
+import { ApiError } from '../../../../src/errors.ts'
 import { signUpBody, startApp } from '../../../support/app.ts'
 
 const done = { message: 'User was registered successfully!' }
@@ -166,4 +167,20 @@ test('a missing field is named', async t => {
     t.equal(reply.status, 400)
     t.strictSame(reply.body, { message: `${field} is required`, code: 'VALIDATION_FAILED' })
   }
+})
+
+test('a database that goes away before the insert makes no user', async t => {
+  const { app, post, sql } = await startApp(t)
+  const query = app.db.query
+  t.intercept(app.db, 'query', {
+    value: async (statement: Parameters<typeof query>[0]) => {
+      if (statement.name === 'insert_user') throw new ApiError('DATABASE_UNAVAILABLE')
+      return await query(statement)
+    }
+  })
+  const reply = await post('/api/auth/signup', signUpBody('alice'))
+  t.equal(reply.status, 503)
+  t.equal(reply.headers['retry-after'], '1')
+  t.strictSame(reply.body, { message: 'The database is not available. Please try again.', code: 'DATABASE_UNAVAILABLE' })
+  t.strictSame(await sql('SELECT id FROM users'), [])
 })

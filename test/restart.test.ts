@@ -1,0 +1,86 @@
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { test } from 'tap'
+import { EmbeddedPostgres } from '../src/embedded-postgres.ts'
+import { PASSWORD, signUpBody, sql, startApp } from './support/app.ts'
+import { createFolder } from './support/folder.ts'
+import { until } from './support/wait.ts'
+
+const unavailable = { message: 'The database is not available. Please try again.', code: 'DATABASE_UNAVAILABLE' }
+
+test('killed backends and a restarting PostgreSQL under load', async t => {
+  const postgres = await EmbeddedPostgres.at(join(await createFolder(t), 'postgres'), 'secret')
+  await postgres.start()
+  t.teardown(async () => await postgres.stop('immediate'))
+  const url = await postgres.url()
+  const service = await startApp(t, { DATABASE_URL: url })
+  const address = await service.app.listen({ port: 0, host: '127.0.0.1' })
+  await service.signUp('alice')
+  const alice = await service.signIn('alice')
+
+  const seen = new Map<number, number>()
+  const acknowledged: string[] = []
+  let made = 0
+  const load = { on: true }
+  const send = async (path: string, body?: unknown) => {
+    const reply = await fetch(`${address}/api/${path}`, {
+      headers: { 'x-access-token': alice.accessToken, 'content-type': 'application/json' },
+      ...body !== undefined && { method: 'POST', body: JSON.stringify(body) }
+    })
+    seen.set(reply.status, (seen.get(reply.status) ?? 0) + 1)
+    const text = await reply.text()
+    if (reply.status === 503) t.strictSame([JSON.parse(text), reply.headers.get('retry-after')], [unavailable, '1'])
+    else if (reply.status !== 200) t.fail(`${path} answered ${reply.status}: ${text}`)
+    return reply.status
+  }
+  const repeat = async (once: () => Promise<unknown>) => {
+    while (load.on) {
+      await once()
+      await sleep(10)
+    }
+  }
+  const running = Promise.all([
+    repeat(async () => {
+      const name = `user${made++}`
+      if (await send('auth/signup', signUpBody(name)) === 200) acknowledged.push(name)
+    }),
+    repeat(async () => await send('auth/signin', { username: 'alice', password: PASSWORD })),
+    repeat(async () => await send('auth/refreshtoken', { refreshToken: alice.refreshToken })),
+    repeat(async () => await send('users/me')),
+    repeat(async () => t.equal(await send('test/user'), 200, 'a board asks no database'))
+  ])
+
+  /** Load on a database that works, so that what follows cuts it. */
+  const underLoad = async () => {
+    const goal = acknowledged.length + 5
+    await until('sign-ups', () => acknowledged.length >= goal)
+  }
+  const recovers = async (what: string) => await t.test(`${what}: answers again within 5 s`, async t => {
+    const begin = Date.now()
+    await until('a sign-in', async () => await send('auth/signin', { username: 'alice', password: PASSWORD }) === 200, 10_000)
+    t.ok(Date.now() - begin < 5000, `${Date.now() - begin} ms`)
+  })
+
+  for (let i = 0; i < 3; i++) {
+    await underLoad()
+    await sql(url, 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = \'client backend\'')
+    await recovers('every backend killed')
+  }
+  for (const mode of ['fast', 'immediate'] as const) {
+    await underLoad()
+    await postgres.stop(mode)
+    t.equal(await send('users/me'), 503, 'away')
+    await postgres.start({ port: Number(new URL(url).port) })
+    await recovers(mode)
+  }
+  load.on = false
+  await running
+
+  t.ok((seen.get(503) ?? 0) > 0)
+  t.ok((seen.get(200) ?? 0) > 100)
+  t.ok(acknowledged.length >= 25)
+  t.strictSame(await sql(url, 'SELECT username FROM users WHERE NOT EXISTS (SELECT FROM user_roles WHERE user_id = users.id)'), [], 'no half-written user')
+  const kept = await sql<{ username: string }>(url, 'SELECT username FROM users')
+  const names = new Set(kept.map(row => row.username))
+  t.strictSame(acknowledged.filter(name => !names.has(name)), [], 'every acknowledged user is there')
+})

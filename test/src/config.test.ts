@@ -1,0 +1,162 @@
+import { availableParallelism } from 'node:os'
+import { test } from 'tap'
+import { ConfigError, isPlayground, readSettings, settings } from '../../src/config.ts'
+
+const SECRET = 'a secret of the tests, at least 32 bytes long'
+const SERVICE = { DATABASE_URL: 'postgres://gatehouse:word@db.example.com:5432/gatehouse', JWT_SECRET: SECRET }
+
+const COMMON = {
+  PORT: 8080,
+  LOG_LEVEL: 'info',
+  DATABASE_POOL_MAX: 10,
+  DATABASE_START_TIMEOUT: 30,
+  DATABASE_CONNECT_TIMEOUT: 3,
+  DATABASE_QUERY_TIMEOUT: 5,
+  DATA_DIR: '.gatehouse',
+  JWT_ISSUER: 'gatehouse',
+  JWT_AUDIENCE: 'gatehouse',
+  ACCESS_TOKEN_TTL: 3600,
+  REFRESH_TOKEN_TTL: 86400,
+  REFRESH_IDLE_TTL: 0,
+  REFRESH_ROTATION: 'lenient',
+  REFRESH_GRACE: 10,
+  CORS_ORIGIN: ['http://localhost:8081'],
+  ARGON2_MEMORY_KIB: 19456,
+  ARGON2_TIME: 2,
+  ARGON2_CONCURRENCY: Math.min(3, availableParallelism()),
+  ARGON2_QUEUE: 128
+}
+
+/** What is wrong with an environment, a line each. */
+function faultsOf (env: Record<string, string | undefined>): string[] {
+  try {
+    readSettings(env)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+  return []
+}
+
+test('with DATABASE_URL it is a service: reachable from outside, sign-up gives the role user only', async t => {
+  t.strictSame(readSettings(SERVICE), { ...COMMON, ...SERVICE, HOST: '0.0.0.0', SIGNUP_ROLES: ['user'] })
+  t.equal(isPlayground(readSettings(SERVICE)), false)
+})
+
+test('without DATABASE_URL it is a playground: on this machine only, every role open to sign-up', async t => {
+  t.strictSame(readSettings({}), { ...COMMON, HOST: 'localhost', SIGNUP_ROLES: ['user', 'moderator', 'admin'] })
+  t.equal(isPlayground(readSettings({})), true)
+})
+
+test('every setting can be given as text', async t => {
+  const given = {
+    HOST: '127.0.0.1',
+    PORT: '0',
+    LOG_LEVEL: 'silent',
+    DATABASE_URL: 'postgresql://localhost/gatehouse',
+    DATABASE_POOL_MAX: '20',
+    DATABASE_START_TIMEOUT: '0',
+    DATABASE_CONNECT_TIMEOUT: '1',
+    DATABASE_QUERY_TIMEOUT: '2',
+    DATA_DIR: '/var/lib/gatehouse',
+    JWT_SECRET: SECRET,
+    JWT_ISSUER: 'https://auth.example.com',
+    JWT_AUDIENCE: 'shop',
+    ACCESS_TOKEN_TTL: '60',
+    REFRESH_TOKEN_TTL: '31536000',
+    REFRESH_IDLE_TTL: '1800',
+    REFRESH_ROTATION: 'strict',
+    REFRESH_GRACE: '0',
+    SIGNUP_ROLES: 'user, moderator,',
+    CORS_ORIGIN: ' https://app.example.com ,http://localhost:3000',
+    ARGON2_MEMORY_KIB: '65536',
+    ARGON2_TIME: '3',
+    ARGON2_CONCURRENCY: '1',
+    ARGON2_QUEUE: '0'
+  }
+  t.strictSame(Object.keys(given), Object.keys(settings.properties), 'this test knows every setting')
+  t.strictSame(readSettings(given), {
+    ...given,
+    PORT: 0,
+    DATABASE_POOL_MAX: 20,
+    DATABASE_START_TIMEOUT: 0,
+    DATABASE_CONNECT_TIMEOUT: 1,
+    DATABASE_QUERY_TIMEOUT: 2,
+    ACCESS_TOKEN_TTL: 60,
+    REFRESH_TOKEN_TTL: 31536000,
+    REFRESH_IDLE_TTL: 1800,
+    REFRESH_GRACE: 0,
+    SIGNUP_ROLES: ['user', 'moderator'],
+    CORS_ORIGIN: ['https://app.example.com', 'http://localhost:3000'],
+    ARGON2_MEMORY_KIB: 65536,
+    ARGON2_TIME: 3,
+    ARGON2_CONCURRENCY: 1,
+    ARGON2_QUEUE: 0
+  })
+})
+
+test('an empty variable is an absent one', async t => {
+  const empty = Object.fromEntries(Object.keys(settings.properties).map(name => [name, '']))
+  t.strictSame(readSettings(empty), readSettings({}))
+  t.strictSame(faultsOf({ ...SERVICE, JWT_SECRET: '' }),
+    ['JWT_SECRET must be at least 32 bytes; make one with: openssl rand -base64 48'])
+})
+
+test('variables that are no settings are left alone', async t => {
+  t.strictSame(readSettings({ PATH: '/bin', DATABASE: 'x' }), readSettings({}))
+})
+
+test('each kind of fault names its setting and says how to mend it', async t => {
+  const cases: Array<[name: string, wants: string, ...wrong: string[]]> = [
+    ['PORT', 'a whole number from 0 to 65535', '65536', '-1', '80.5', '1e3', '0x50', 'http', ' 80', '9'.repeat(30)],
+    ['LOG_LEVEL', 'one of fatal, error, warn, info, debug, trace, silent', 'loud', 'INFO'],
+    ['DATABASE_URL', 'a PostgreSQL URL such as postgres://user:password@host:5432/database', 'mysql://localhost/x',
+      'localhost:5432', 'postgres://user:pass word@:x', 'Host=db;Password=x'],
+    ['DATABASE_POOL_MAX', 'a whole number from 1 to 1000', '0', '1001'],
+    ['DATABASE_START_TIMEOUT', 'a whole number from 0 to 3600', '-1', '3601'],
+    ['DATABASE_CONNECT_TIMEOUT', 'a whole number from 1 to 60', '0', '61'],
+    ['DATABASE_QUERY_TIMEOUT', 'a whole number from 1 to 60', '0', '61'],
+    ['JWT_SECRET', 'at least 32 bytes; make one with: openssl rand -base64 48', 'x'.repeat(31), 'changeme'],
+    ['ACCESS_TOKEN_TTL', 'a whole number from 1 to 86400', '0', '86401', '1h'],
+    ['REFRESH_TOKEN_TTL', 'a whole number from 1 to 31536000', '0', '31536001'],
+    ['REFRESH_IDLE_TTL', 'a whole number from 0 to 31536000', '-1'],
+    ['REFRESH_ROTATION', 'one of lenient, strict, off', 'on', 'true'],
+    ['REFRESH_GRACE', 'a whole number from 0 to 300', '301'],
+    ['SIGNUP_ROLES', 'a comma-separated list of user, moderator, admin', 'root', 'user,root', 'user;admin', ' , '],
+    ['CORS_ORIGIN', 'a comma-separated list of origins such as https://app.example.com (no path), or *',
+      'https://app.example.com/', 'app.example.com', 'http://a.example,b', ','],
+    ['ARGON2_MEMORY_KIB', 'a whole number from 1024 to 262144', '1023', '262145'],
+    ['ARGON2_TIME', 'a whole number from 1 to 16', '0', '17'],
+    ['ARGON2_CONCURRENCY', 'a whole number from 1 to 1024', '0'],
+    ['ARGON2_QUEUE', 'a whole number from 0 to 100000', '-1']
+  ]
+  for (const [name, wants, ...wrong] of cases) {
+    for (const value of wrong) t.strictSame(faultsOf({ ...SERVICE, [name]: value }), [`${name} must be ${wants}`], value)
+  }
+})
+
+test('a secret is measured in bytes, not in characters', async t => {
+  t.strictSame(faultsOf({ ...SERVICE, JWT_SECRET: 'é'.repeat(16) }), [])
+  t.equal(faultsOf({ ...SERVICE, JWT_SECRET: 'é'.repeat(15) }).length, 1)
+})
+
+test('* allows every origin', async t => {
+  t.strictSame(readSettings({ CORS_ORIGIN: '*' }).CORS_ORIGIN, ['*'])
+})
+
+test('all faults are reported at once, without a value in them', async t => {
+  const wrong = { PORT: 'port-value', DATABASE_URL: 'db-value', JWT_SECRET: 'secret-value', CORS_ORIGIN: 'origin-value' }
+  t.throws(() => readSettings(wrong), {
+    message: 'The settings are not right:\n' +
+      '  - PORT must be a whole number from 0 to 65535\n' +
+      '  - DATABASE_URL must be a PostgreSQL URL such as postgres://user:password@host:5432/database\n' +
+      '  - JWT_SECRET must be at least 32 bytes; make one with: openssl rand -base64 48\n' +
+      '  - CORS_ORIGIN must be a comma-separated list of origins such as https://app.example.com (no path), or *'
+  })
+})
+
+test('a playground may be given a secret of its own, and it must be a good one', async t => {
+  t.equal(readSettings({ JWT_SECRET: SECRET }).JWT_SECRET, SECRET)
+  t.strictSame(faultsOf({ JWT_SECRET: 'short' }),
+    ['JWT_SECRET must be at least 32 bytes; make one with: openssl rand -base64 48'])
+})

@@ -1,0 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Waits for what `probe` finds, asking again every 20 ms; undefined and false mean not yet. */
+export async function until<T> (what: string, probe: () => Promise<T | undefined | false> | T | undefined | false, ms = 30_000): Promise<T> {
+  const deadline = Date.now() + ms
+  while (Date.now() < deadline) {
+    const found = await probe()
+    if (found !== undefined && found !== false) return found
+    await sleep(20)
+  }
+  throw new Error(`waited ${ms} ms in vain for ${what}`)
+}
