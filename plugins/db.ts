@@ -29,7 +29,7 @@ const OURS = /^(22|23|42)/
 
 /** Whether an error is the statement's own, so that the connection is still good and a retry would not help. */
 const isOurs = (error: unknown): boolean =>
-  error instanceof TypeError || (error instanceof pg.DatabaseError && OURS.test(error.code ?? ''))
+  error instanceof TypeError || (error instanceof pg.DatabaseError && OURS.test(String(error.code)))
 
 function wrap (pool: pg.Pool): Database {
   return {
@@ -61,11 +61,12 @@ const BACK_OFF = { first: 100, longest: 2000 }
 /** Migrates as soon as the database answers. Faults that waiting cannot mend (a wrong password) end it at once. */
 async function prepare (config: Config, log: FastifyBaseLogger): Promise<void> {
   const deadline = Date.now() + config.DATABASE_START_TIMEOUT * 1000
-  for (let delay = BACK_OFF.first; ; delay = Math.min(delay * 2, BACK_OFF.longest)) {
+  let delay = BACK_OFF.first
+  const attempt = async (): Promise<boolean> => {
     try {
       const applied = await migrate(config.DATABASE_URL, config.DATABASE_CONNECT_TIMEOUT)
       if (applied.length > 0) log.info({ applied }, 'database migrated')
-      return
+      return true
     } catch (error) {
       if (!isWorthWaiting(error)) throw error
       if (Date.now() + delay > deadline) {
@@ -73,20 +74,25 @@ async function prepare (config: Config, log: FastifyBaseLogger): Promise<void> {
           `(DATABASE_START_TIMEOUT): check DATABASE_URL and the server. Last: ${describe(error)}`, { cause: error })
       }
       log.warn(`database not available, next try in ${delay} ms: ${describe(error)}`)
-      await sleep(delay)
+      return false
     }
+  }
+  while (!await attempt()) {
+    await sleep(delay)
+    delay = Math.min(delay * 2, BACK_OFF.longest)
   }
 }
 
 // Class 28 is a refused login, 3D a database that does not exist; the rest of what is not the statement's fault passes.
+const LASTING = /^(28|3D)/
+
 function isWorthWaiting (error: unknown): boolean {
-  if (error instanceof pg.DatabaseError) return !isOurs(error) && !/^(28|3D)/.test(error.code ?? '')
+  if (error instanceof pg.DatabaseError) return !isOurs(error) && !LASTING.test(String(error.code))
   return error instanceof Error && ('code' in error || /connect|timeout/i.test(error.message))
 }
 
-function describe (error: unknown): string {
-  return error instanceof AggregateError ? error.errors.map(String).join('; ') : String(error)
-}
+/** An error in a line; one of several addresses of a host has nothing to say but its parts. */
+const describe = (error: unknown): string => [error, ...Object(error).errors ?? []].join('; ')
 
 /** Owns the connections: the pool stays in here, the rest of the service sees `db` and typed statements only. */
 export default fp<{ config: Config }>(async function db (fastify, { config }) {

