@@ -48,7 +48,8 @@ export async function execAs (substitute: Substitute | undefined, program: strin
   }
   // Only root may enter a folder on the way (mode 0700). The substitute keeps one right of root's, to pass through
   // folders; util-linux's setpriv is on every distribution that the binaries run on.
-  await exec('setpriv', [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups',
+  // (no_setuid_fixup: otherwise access(2), by which PostgreSQL looks for its own programs, disregards that right.)
+  await exec('setpriv', [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--securebits=+no_setuid_fixup',
     '--inh-caps=+dac_override', '--ambient-caps=+dac_override', program, ...args], options)
   /* c8 ignore stop */
 }
