@@ -24,8 +24,8 @@ export async function findSubstitute (paths: string[]): Promise<Substitute | und
   const [uid, gid] = await Promise.all([id('-u'), id('-g')])
   const passable = await Promise.all(paths.flatMap(ancestors).map(async folder => ((await stat(folder)).mode & 0o001) !== 0))
   return { uid, gid, lockedOut: passable.includes(false) }
-  /* c8 ignore stop */
 }
+/* c8 ignore stop */
 
 /**
  * Runs a program to its end, as the substitute if there is one.
@@ -51,8 +51,8 @@ export async function execAs (substitute: Substitute | undefined, program: strin
   // (no_setuid_fixup: otherwise access(2), by which PostgreSQL looks for its own programs, disregards that right.)
   await exec('setpriv', [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--securebits=+no_setuid_fixup',
     '--inh-caps=+dac_override', '--ambient-caps=+dac_override', program, ...args], options)
-  /* c8 ignore stop */
 }
+/* c8 ignore stop */
 
 /** The folders that must be entered on the way to a path. */
 /* c8 ignore start: only where the tests run as root */
