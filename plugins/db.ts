@@ -5,16 +5,27 @@ import fp from 'fastify-plugin'
 import pg from 'pg'
 import { type Statement } from '../sql/statement.ts'
 import { migrate } from '../sql/migrate.ts'
+import { begin, commit, rollback } from '../sql/transaction.ts'
 import type { Config } from '../src/config.ts'
 import { ApiError } from '../src/errors.ts'
 
-export interface Database {
+/** What can be asked, of the pool or within a transaction. */
+export interface Queryable {
   /**
    * Runs one statement.
    * @throws ApiError DATABASE_UNAVAILABLE when the server, the network or the pool is at fault;
    * pg.DatabaseError when the statement is (a violated constraint, say)
    */
   query <Row> (statement: Statement<Row>): Promise<Row[]>
+}
+
+export interface Database extends Queryable {
+  /**
+   * Runs statements as one transaction: committed when `work` resolves, undone when it rejects. A refusal that must
+   * keep what was written leaves `work` as a value and is thrown afterwards.
+   * @throws what `query` throws, and what `work` throws
+   */
+  transaction <Result> (work: (transaction: Queryable) => Promise<Result>): Promise<Result>
 }
 
 declare module 'fastify' {
@@ -31,21 +42,39 @@ const OURS = /^(22|23|42)/
 const isOurs = (error: unknown): boolean =>
   error instanceof TypeError || (error instanceof pg.DatabaseError && OURS.test(String(error.code)))
 
+const unavailable = (cause: unknown): unknown =>
+  isOurs(cause) || cause instanceof ApiError ? cause : new ApiError('DATABASE_UNAVAILABLE', undefined, { cause })
+
 function wrap (pool: pg.Pool): Database {
-  return {
-    async query<Row> (statement: Statement<Row>): Promise<Row[]> {
-      let client: pg.PoolClient | undefined
-      try {
-        client = await pool.connect()
-        const { rows } = await client.query(statement)
-        client.release()
-        return rows
-      } catch (error) {
-        // pool.query would close the connection on any error: a taken user name would cost a reconnection.
-        client?.release(!isOurs(error))
-        throw isOurs(error) ? error : new ApiError('DATABASE_UNAVAILABLE', undefined, { cause: error })
-      }
+  /** Gives the client back good only after an error that says nothing about the connection. */
+  async function withClient<Result> (work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
+    let client: pg.PoolClient | undefined
+    try {
+      client = await pool.connect()
+      const result = await work(client)
+      client.release()
+      return result
+    } catch (error) {
+      // pool.query would close the connection on any error: a taken user name would cost a reconnection.
+      client?.release(!isOurs(error))
+      throw unavailable(error)
     }
+  }
+
+  return {
+    query: async statement => await withClient(async client => (await client.query(statement)).rows),
+
+    transaction: async work => await withClient(async client => {
+      await client.query(begin)
+      try {
+        const result = await work({ query: async statement => (await client.query(statement)).rows })
+        await client.query(commit)
+        return result
+      } catch (error) {
+        if (isOurs(error)) await client.query(rollback)
+        throw error
+      }
+    })
   }
 }
 

@@ -46,6 +46,7 @@ export function sendError (thrown: FastifyError | ApiError, request: FastifyRequ
   const { status, headers, body } = refusalOf(error.code)
   // 503 is the database's or the load's fault and passes; 500 is ours.
   if (status >= 500) request.log[status === 503 ? 'warn' : 'error']({ err: error.cause ?? error, code: error.code })
+  if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
   // Fastify's own refusals of a URL come before the hook that names the request.
   reply.code(status).header('x-request-id', request.id).headers(headers ?? {})
     .send({ ...body, message: error.message, code: error.code })

@@ -1,8 +1,9 @@
-import type { FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Access, isAccess, policies, refusal } from '../src/access.ts'
+import type { Grant } from '../src/authority-cache.ts'
 import { ApiError } from '../src/errors.ts'
-import type { AccessClaims } from './jwt.ts'
+import { logSecurityEvent } from '../src/security-events.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -10,15 +11,15 @@ declare module 'fastify' {
     access: Access
   }
   interface FastifyRequest {
-    /** The claims of a guarded route's caller. @throws on a public route, which has none */
-    caller: AccessClaims
+    /** Who calls a guarded route, by which session and with which roles now. @throws on a public route, which has none */
+    caller: Grant
   }
   interface FastifyInstance {
     /**
-     * The claims of a request's access token, for a public route that lets some callers do more.
-     * @throws ApiError ACCESS_TOKEN_MISSING, ACCESS_TOKEN_EXPIRED or ACCESS_TOKEN_INVALID
+     * The caller by a request's access token, for a public route that lets some callers do more.
+     * @throws ApiError ACCESS_TOKEN_MISSING, ACCESS_TOKEN_EXPIRED, ACCESS_TOKEN_INVALID or DATABASE_UNAVAILABLE
      */
-    identify (request: FastifyRequest): AccessClaims
+    identify (request: FastifyRequest): Promise<Grant>
   }
 }
 
@@ -37,15 +38,21 @@ function tokenOf (request: FastifyRequest): string {
  * guarding by a folder or by the URL's text would leave open what is forgotten or misspelt.
  */
 export default fp(async function guard (fastify) {
-  const callers = new WeakMap<FastifyRequest, AccessClaims>()
+  const { accessTokens, authority } = fastify
+  const callers = new WeakMap<FastifyRequest, Grant>()
 
-  fastify.decorate('identify', request => fastify.accessTokens.verify(tokenOf(request)))
+  fastify.decorate('identify', async request => {
+    const claims = accessTokens.verify(tokenOf(request))
+    const grant = authority.recall(claims) ?? await authority.lookUp(claims)
+    if (!grant) throw new ApiError('ACCESS_TOKEN_INVALID')
+    return grant
+  })
 
   fastify.decorateRequest('caller', {
     getter () {
-      const claims = callers.get(this)
-      if (!claims) throw new Error('a public route has no caller')
-      return claims
+      const caller = callers.get(this)
+      if (!caller) throw new Error('a public route has no caller')
+      return caller
     }
   })
 
@@ -59,16 +66,28 @@ export default fp(async function guard (fastify) {
     if (access !== 'public') prepend(route, access)
   })
 
-  // First of all hooks, before the body is read: a stranger's upload costs nothing.
+  /** The roles are those the authority knows now, not those of the token: a change acts on the next request. */
+  function admit (request: FastifyRequest, access: Access, grant: Grant | undefined, done: HookHandlerDoneFunction): void {
+    if (!grant) return done(new ApiError('ACCESS_TOKEN_INVALID'))
+    const refused = refusal(access, grant.roles)
+    if (refused) {
+      logSecurityEvent(request, 'authz_fail', { userId: grant.userId, route: request.routeOptions.url })
+      return done(new ApiError(refused))
+    }
+    callers.set(request, grant)
+    done()
+  }
+
+  // First of all hooks, before the body is read: a stranger's upload costs nothing. Callbacks rather than a promise:
+  // in the steady state nothing is waited for.
   function prepend (route: RouteOptions, access: Access): void {
     route.onRequest = [
       (request, _reply, done) => {
         try {
-          const claims = fastify.identify(request)
-          const refused = refusal(access, claims.roles)
-          if (refused) throw new ApiError(refused)
-          callers.set(request, claims)
-          done()
+          const claims = accessTokens.verify(tokenOf(request))
+          const grant = authority.recall(claims)
+          if (grant) admit(request, access, grant, done)
+          else authority.lookUp(claims).then(found => admit(request, access, found, done), done)
         } catch (error) {
           done(error as Error)
         }
@@ -76,4 +95,4 @@ export default fp(async function guard (fastify) {
       ...[route.onRequest ?? []].flat()
     ]
   }
-}, { name: 'guard', fastify: '5.x', dependencies: ['cors', 'jwt', 'replies'] })
+}, { name: 'guard', fastify: '5.x', dependencies: ['authority', 'cors', 'jwt', 'replies'] })

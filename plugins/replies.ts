@@ -31,6 +31,7 @@ function implied (route: RouteOptions, access: Access): ErrorCode[] {
   if (access !== 'public') codes.push('ACCESS_TOKEN_MISSING', 'ACCESS_TOKEN_EXPIRED', 'ACCESS_TOKEN_INVALID')
   const policy = policies[access]
   if ('refusal' in policy) codes.push(policy.refusal)
+  if (route.config?.rateLimit) codes.push('TOO_MANY_REQUESTS')
   const { body, params, querystring } = route.schema ?? {}
   if (body || params || querystring) codes.push('VALIDATION_FAILED')
   if (body) codes.push('BODY_TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED')

@@ -1,11 +1,15 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { v7 as uuidv7 } from 'uuid'
-import { endRefusedSession, insertSession, rotateSession, type RotationRules } from '../sql/refresh-tokens.ts'
+import {
+  endRefusedSession, endSession, endSessions, insertSession, rotateSession, type RotationRules
+} from '../sql/refresh-tokens.ts'
 import type { Role } from '../src/access.ts'
+import { clientAddress } from '../src/client-address.ts'
 import type { Config } from '../src/config.ts'
 import { ApiError } from '../src/errors.ts'
 import { RefreshTokenCodec } from '../src/refresh-token.ts'
+import { logSecurityEvent } from '../src/security-events.ts'
 
 export interface Tokens {
   accessToken: string
@@ -13,13 +17,28 @@ export interface Tokens {
 }
 
 export interface Sessions {
-  /** Signs a user in: a new session and its first tokens. */
-  open (user: { id: number, roles: readonly Role[] }, request: FastifyRequest): Promise<Tokens>
+  /**
+   * Signs a user in: a new session and its first tokens.
+   * @param user with the hash that the password was verified with
+   * @returns undefined where the account has changed since: deleted, disabled, another password
+   */
+  open (user: { id: number, roles: readonly Role[], passwordHash: string }, request: FastifyRequest): Promise<Tokens | undefined>
   /**
    * New tokens for a refresh token, by the rules of REFRESH_ROTATION.
    * @throws ApiError REFRESH_TOKEN_UNKNOWN or REFRESH_TOKEN_EXPIRED
    */
   refresh (refreshToken: string, request: FastifyRequest): Promise<Tokens>
+  /** The id of a genuine refresh token's session, which may be over. */
+  idOf (refreshToken: string): string | undefined
+  /**
+   * Ends the session of a refresh token, whichever of the session's tokens it is; one that is over stays over.
+   * @throws ApiError REFRESH_TOKEN_UNKNOWN for a token that is not genuine
+   */
+  signOut (refreshToken: string, request: FastifyRequest): Promise<void>
+  /** Ends one session of a user. @returns whether there was one */
+  end (userId: number, sessionId: string, request: FastifyRequest): Promise<boolean>
+  /** Ends every session of a user. @returns how many */
+  endAll (userId: number, request: FastifyRequest): Promise<number>
 }
 
 declare module 'fastify' {
@@ -41,7 +60,7 @@ const ROTATIONS = {
 const USER_AGENT_LENGTH = 512
 
 export default fp<{ config: Config }>(async function sessions (fastify, { config }) {
-  const { db, accessTokens } = fastify
+  const { db, accessTokens, authority } = fastify
   const codec = new RefreshTokenCodec(config.JWT_SECRET)
   const { step, lead } = ROTATIONS[config.REFRESH_ROTATION]
   const rules: RotationRules = { step, grace: config.REFRESH_GRACE, idle: config.REFRESH_IDLE_TTL }
@@ -54,12 +73,12 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
         userId: user.id,
         sessionId,
         ttl: config.REFRESH_TOKEN_TTL,
-        ip: request.ip,
-        userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_LENGTH) ?? null
+        ip: clientAddress(request),
+        userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_LENGTH) ?? null,
+        passwordHash: user.passwordHash,
+        most: config.MAX_SESSIONS_PER_USER
       }))
-      // The account was deleted since its password was read.
-      if (!session) throw new ApiError('USER_NOT_FOUND')
-      return {
+      return session && {
         accessToken: accessTokens.issue(user, sessionId, session.expiresAt),
         refreshToken: codec.encode({ userId: user.id, sessionId, generation: 0 })
       }
@@ -77,12 +96,39 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
         }
       }
       const [ended] = await db.query(endRefusedSession(shown, rules))
-      if (ended?.expired) throw new ApiError('REFRESH_TOKEN_EXPIRED')
-      if (ended) {
-        request.log.warn({ event: 'authn_token_reuse', userId, sessionId, ip: request.ip },
-          'a superseded refresh token was shown: session ended')
+      if (ended && !ended.expired) {
+        authority.forget(userId)
+        logSecurityEvent(request, 'authn_token_reuse', { userId, sessionId })
       }
-      throw new ApiError('REFRESH_TOKEN_UNKNOWN')
+      throw new ApiError(ended?.expired || isOver(sessionId) ? 'REFRESH_TOKEN_EXPIRED' : 'REFRESH_TOKEN_UNKNOWN')
+    },
+
+    idOf: refreshToken => codec.decode(refreshToken)?.sessionId,
+
+    async signOut (refreshToken, request) {
+      const shown = codec.decode(refreshToken)
+      if (!shown) throw new ApiError('REFRESH_TOKEN_UNKNOWN')
+      await end(shown.userId, shown.sessionId, request)
+    },
+
+    end,
+
+    async endAll (userId, request) {
+      const { length } = await db.query(endSessions(userId))
+      authority.forget(userId)
+      logSecurityEvent(request, 'authn_token_revoked', { userId, sessions: length })
+      return length
     }
   })
-}, { name: 'sessions', fastify: '5.x', dependencies: ['db', 'jwt'] })
+
+  async function end (userId: number, sessionId: string, request: FastifyRequest): Promise<boolean> {
+    const [ended] = await db.query(endSession(userId, sessionId))
+    authority.forget(userId)
+    if (ended) logSecurityEvent(request, 'authn_token_revoked', { userId, sessionId })
+    return ended !== undefined
+  }
+
+  /** Whether a session's time is over, also when its row was purged: its id begins with its first millisecond. */
+  const isOver = (sessionId: string): boolean =>
+    parseInt(sessionId.replace('-', '').slice(0, 12), 16) + config.REFRESH_TOKEN_TTL * 1000 < Date.now()
+}, { name: 'sessions', fastify: '5.x', dependencies: ['authority', 'db', 'jwt'] })

@@ -26,16 +26,38 @@ const ANSWERED = `($3::bigint >= generation OR coalesce(
 const claims = ({ userId, sessionId, generation }: RefreshClaims, { grace, idle }: RotationRules) =>
   [userId, sessionId, generation, grace, idle]
 
-/** Opens a session; no row where the user is gone (INSERT … SELECT, so that no foreign key has to fail). */
+interface NewSession {
+  userId: number
+  /** the hash that the password was verified with */
+  passwordHash: string
+  sessionId: string
+  /** seconds */
+  ttl: number
+  ip: string
+  userAgent: string | null
+  /** the most sessions the user may have; the oldest beyond them end */
+  most: number
+}
+
+/**
+ * Opens a session. No row where the account is not as it was when its password was verified: deleted, disabled, or
+ * the password changed. FOR SHARE waits for such a change under way, and makes a later one wait for this session,
+ * which it then sees and ends. Ids begin with the time, so the oldest are those with the smallest.
+ */
 export const insertSession = statement({
   name: 'insert_session',
-  text: `INSERT INTO refresh_tokens (user_id, id, expires_at, ip, user_agent)
-    SELECT users.id, $2::uuid, now() + make_interval(secs => $3::int), $4::text, $5::text
-    FROM users WHERE users.id = $1::bigint
-    FOR KEY SHARE
+  text: `WITH account AS (
+      SELECT id FROM users WHERE id = $1::bigint AND password_hash = $6::text AND disabled_at IS NULL FOR SHARE
+    ), surplus AS (
+      DELETE FROM refresh_tokens USING account WHERE user_id = $1::bigint AND refresh_tokens.id IN (
+        SELECT id FROM refresh_tokens WHERE user_id = $1::bigint ORDER BY id DESC OFFSET $7::int - 1)
+    )
+    INSERT INTO refresh_tokens (user_id, id, expires_at, ip, user_agent)
+    SELECT account.id, $2::uuid, now() + make_interval(secs => $3::int), $4::text, $5::text FROM account
     RETURNING expires_at AS "expiresAt"`,
-  values: (session: { userId: number, sessionId: string, ttl: number, ip: string, userAgent: string | null }) =>
-    [session.userId, session.sessionId, session.ttl, session.ip, session.userAgent],
+  values: (session: NewSession) => [
+    session.userId, session.sessionId, session.ttl, session.ip, session.userAgent, session.passwordHash, session.most
+  ],
   row: Type.Object({ expiresAt: Type.Date() })
 })
 
@@ -69,4 +91,38 @@ export const endRefusedSession = statement({
     RETURNING NOT ${ALIVE} AS expired`,
   values: claims,
   row: Type.Object({ expired: Type.Boolean() })
+})
+
+/** A user's live sessions, the newest first. */
+export const sessionsOf = statement({
+  name: 'sessions_of',
+  text: `SELECT id, created_at AS "createdAt", last_used_at AS "lastUsedAt", expires_at AS "expiresAt", ip,
+      user_agent AS "userAgent"
+    FROM refresh_tokens WHERE user_id = $1::bigint AND expires_at > now() ORDER BY id DESC`,
+  values: (userId: number) => [userId],
+  row: Type.Object({
+    id: Type.String(),
+    createdAt: Type.Date(),
+    lastUsedAt: Type.Date(),
+    expiresAt: Type.Date(),
+    ip: Type.String(),
+    userAgent: Type.Union([Type.String(), Type.Null()])
+  })
+})
+
+const ended = Type.Object({ id: Type.String() })
+
+export const endSession = statement({
+  name: 'end_session',
+  text: 'DELETE FROM refresh_tokens WHERE user_id = $1::bigint AND id = $2::uuid RETURNING id',
+  values: (userId: number, sessionId: string) => [userId, sessionId],
+  row: ended
+})
+
+/** Ends all sessions of a user, but for the one to keep if there is one. */
+export const endSessions = statement({
+  name: 'end_sessions',
+  text: 'DELETE FROM refresh_tokens WHERE user_id = $1::bigint AND id IS DISTINCT FROM $2::uuid RETURNING id',
+  values: (userId: number, keep: string | null = null) => [userId, keep],
+  row: ended
 })

@@ -16,6 +16,8 @@ export async function buildApp (config: Config, stream?: LogStream): Promise<Fas
     logger: logOptions(config, stream),
     // A line per request costs near half of a trivial route's throughput; plugins/request-log.ts writes one at level debug.
     logController: new LogController({ disableRequestLogging: true }),
+    // Never `true`: whoever connects could claim any address, and so escape the limits.
+    trustProxy: config.TRUST_PROXY.length > 0 && config.TRUST_PROXY,
     genReqId: () => randomUUID(),
     // The largest body of the contract, a sign-up, is below 2 KiB.
     bodyLimit: 16 * 1024,

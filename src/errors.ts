@@ -26,8 +26,12 @@ export const catalogue = {
     status: 403,
     message: 'Failed! Role %s is not open to sign-up: send an admin\'s access token, or allow it in SIGNUP_ROLES.'
   },
+  PASSWORD_WEAK: { status: 400, message: 'Failed! The password is %s.' },
   USER_NOT_FOUND: { status: 404, message: 'User Not found.' },
   PASSWORD_INVALID: { status: 401, message: 'Invalid Password!', headers: challenge, body: { accessToken: null } },
+  ACCOUNT_DISABLED: { status: 403, message: 'Account is disabled.' },
+  SIGNIN_THROTTLED: { status: 429, message: 'Too many wrong passwords. Please wait and try again.' },
+  TOO_MANY_REQUESTS: { status: 429, message: 'Too many requests. Please wait and try again.' },
   REFRESH_TOKEN_MISSING: { status: 403, message: 'Refresh Token is required!' },
   REFRESH_TOKEN_UNKNOWN: { status: 403, message: 'Refresh token is not in database!' },
   REFRESH_TOKEN_EXPIRED: {
@@ -40,6 +44,8 @@ export const catalogue = {
   MODERATOR_REQUIRED: { status: 403, message: 'Require Moderator Role!' },
   ADMIN_REQUIRED: { status: 403, message: 'Require Admin Role!' },
   MODERATOR_OR_ADMIN_REQUIRED: { status: 403, message: 'Require Moderator or Admin Role!' },
+  SESSION_NOT_FOUND: { status: 404, message: 'Session Not found.' },
+  LAST_ADMIN: { status: 409, message: 'The last admin cannot be removed.' },
   VALIDATION_FAILED: { status: 400, message: '%s' },
   REQUEST_MALFORMED: { status: 400, message: 'The request could not be read.' },
   ROUTE_NOT_FOUND: { status: 404, message: 'There is no such route.' },
@@ -66,10 +72,13 @@ export const refusalOf = (code: ErrorCode): Refusal => catalogue[code]
 /** A refusal on its way to the client: thrown by a handler, turned into a reply by the error-handler plugin. */
 export class ApiError extends Error {
   readonly code: ErrorCode
+  /** whole seconds, where they are not the catalogue's */
+  readonly retryAfter: number | undefined
 
   /** @param detail takes the place of `%s` in the catalogue's message */
-  constructor (code: ErrorCode, detail?: string, options?: ErrorOptions) {
+  constructor (code: ErrorCode, detail?: string, { retryAfter, ...options }: ErrorOptions & { retryAfter?: number } = {}) {
     super(detail === undefined ? catalogue[code].message : format(catalogue[code].message, detail), options)
     this.code = code
+    this.retryAfter = retryAfter
   }
 }

@@ -1,6 +1,6 @@
-import { type TSchema, Type } from '@sinclair/typebox'
-import { authority, type Role, roles } from './access.ts'
-import { type ErrorCode, refusalOf } from './errors.ts'
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { authority, isRole, type Role, roles } from './access.ts'
+import { ApiError, type ErrorCode, refusalOf } from './errors.ts'
 
 // Text that goes on to PostgreSQL or argon2: PostgreSQL refuses NUL (22021), and a lone surrogate has no UTF-8, so
 // two different texts would become one.
@@ -25,11 +25,12 @@ export const Email = Type.String({
   examples: ['alice@example.com']
 })
 
-export const NewPassword = Type.String({
+/** @param least fewest characters (PASSWORD_MIN_LENGTH) */
+export const newPassword = (least: number) => Type.String({
   pattern: WELL_FORMED,
-  minLength: 8,
+  minLength: least,
   maxLength: 256,
-  description: '8 to 256 characters',
+  description: `${least} to 256 characters`,
   examples: ['correct horse']
 })
 
@@ -55,6 +56,55 @@ export const UserId = Type.Integer({
   examples: [1]
 })
 
+// Whatever is missing is the route's own 403, so the schema lets it pass: no body, no field, null.
+export const RefreshTokenBody = Type.Union([
+  Type.Object({
+    refreshToken: Type.Optional(Type.Union([Type.String({ description: 'a text' }), Type.Null()]))
+  }, { additionalProperties: false }),
+  Type.Null()
+])
+
+/** @throws ApiError REFRESH_TOKEN_MISSING */
+export function shownToken (body: Static<typeof RefreshTokenBody>): string {
+  if (typeof body?.refreshToken !== 'string') throw new ApiError('REFRESH_TOKEN_MISSING')
+  return body.refreshToken
+}
+
+/** The id of the last item of the page before. */
+export const Cursor = Type.Optional(Type.Integer({
+  minimum: 0,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description: 'the number that the page before gave as next'
+}))
+
+export const SearchText = Type.Optional(Type.String({
+  pattern: WELL_FORMED,
+  maxLength: 254,
+  description: 'a text of at most 254 characters'
+}))
+
+export const PageSize = Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'a whole number from 1 to 100' })
+
+/** The cursor of the page after this one: null where a page came out short, and so is the last. */
+export const nextCursor = (page: ReadonlyArray<{ id: number }>, limit: number): number | null =>
+  page.length < limit ? null : page.at(-1)?.id ?? null
+
+export const Next = Type.Union([Type.Integer(), Type.Null()], { description: 'give it as after for the next page; null: there is none' })
+
+/** Role names as a request gives them: `user`. Whether a name is a role is asked by `toRoles`. */
+export const RoleList = (most: number) => Type.Array(Type.String({ maxLength: 64, description: 'the name of a role' }), {
+  maxItems: most,
+  description: `a list of at most ${most} role names`,
+  examples: [['user']]
+})
+
+/** The roles of a request, each once, in their order. @throws ApiError ROLE_UNKNOWN */
+export function toRoles (names: readonly string[]): Role[] {
+  const unknown = names.find(name => !isRole(name))
+  if (unknown !== undefined) throw new ApiError('ROLE_UNKNOWN', unknown)
+  return roles.filter(role => names.includes(role))
+}
+
 /** Roles as front-ends know them: `ROLE_USER`. */
 export const Authorities = Type.Array(Type.String(), { examples: [roles.map(authority)] })
 
@@ -71,13 +121,26 @@ export const UserReply = Type.Object({
   created: Type.String({ format: 'date-time' })
 })
 
-/** An account as the API shows it. */
-export const toUserReply = (user: { id: number, username: string, email: string, roles: Role[], createdAt: Date }) => ({
-  id: user.id,
-  username: user.username,
-  email: user.email,
-  roles: user.roles.map(authority),
-  created: user.createdAt.toISOString()
+/** An account as moderators and admins see it. */
+export const AccountReply = Type.Object({ ...UserReply.properties, disabled: Type.Boolean() })
+
+export interface Account {
+  id: number
+  username: string
+  email: string
+  roles: readonly Role[]
+  createdAt: Date
+  disabled: boolean
+}
+
+/** An account as the API shows it; a reply's schema leaves out what it does not name. */
+export const toAccountReply = (account: Account) => ({
+  id: account.id,
+  username: account.username,
+  email: account.email,
+  roles: account.roles.map(authority),
+  created: account.createdAt.toISOString(),
+  disabled: account.disabled
 })
 
 /** The reply schemas of the given errors, by status. */

@@ -3,9 +3,10 @@ import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from './app.ts'
 import { askPassword } from './ask-password.ts'
-import { type Config, isPlayground, readSettings, type Settings } from './config.ts'
+import { type Config, isPlayground, readSettings } from './config.ts'
 import { createAdmin } from './create-admin.ts'
 import { openPlayground, type Playground } from './playground.ts'
+import type { Settings } from './settings.ts'
 
 // The process: the only reader of the environment, of the arguments and of signals.
 

@@ -275,7 +275,7 @@ test('a hostile request is refused in the contract\'s words, and leaves nothing 
 
   t.strictSame(await sql('SELECT * FROM users'), before)
   t.strictSame(await sql('SELECT * FROM refresh_tokens'), sessions)
-  t.strictSame(logs.filter(line => Number(line['level']) >= 40), [])
+  t.strictSame(logs.filter(line => Number(line['level']) >= 40 && !('event' in line)), [])
   t.strictSame(Object.keys(Object.prototype), [])
   const { status, body } = await get('/api/test/admin', { 'x-access-token': accessToken })
   t.strictSame({ status, body }, { status: 200, body: 'Admin Content.' })

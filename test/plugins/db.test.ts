@@ -70,7 +70,7 @@ test('a statement\'s own fault keeps its connection', async t => {
   const service = await startApp(t, { DATABASE_POOL_MAX: 1 })
   await service.signUp('alice')
   const before = await service.app.db.query(backend())
-  const twin = insertUser({ username: 'ALICE', email: 'b@example.com', passwordHash: '$argon2id$', roles: [] })
+  const twin = insertUser({ username: 'ALICE', email: 'b@example.com', passwordHash: '$argon2id$', roles: [] }, { actorId: null, ip: '127.0.0.1' })
   await t.rejects(service.app.db.query(twin), { code: '23505', constraint: 'users_username_key' })
   t.strictSame(await service.app.db.query(backend()), before)
 })

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { test } from 'tap'
-import { ConfigError, isPlayground, readSettings, settings } from '../../src/config.ts'
+import { ConfigError, isPlayground, readSettings } from '../../src/config.ts'
+import { settings } from '../../src/settings.ts'
 
 const SECRET = 'a secret of the tests, at least 32 bytes long'
 const SERVICE = { DATABASE_URL: 'postgres://gatehouse:word@db.example.com:5432/gatehouse', JWT_SECRET: SECRET }

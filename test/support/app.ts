@@ -32,7 +32,7 @@ export async function createDatabase (t: Test, template = TEMPLATE): Promise<str
 
 /** The settings of a service, with hashes cheap enough for a test. */
 export function configOf (url: string, overrides: Partial<Config> = {}): Config {
-  const env = { DATABASE_URL: url, JWT_SECRET: SECRET, ARGON2_MEMORY_KIB: '1024', ARGON2_TIME: '1', LOG_LEVEL: 'debug' }
+  const env = { DATABASE_URL: url, JWT_SECRET: SECRET, ARGON2_MEMORY_KIB: '1024', ARGON2_TIME: '1', LOG_LEVEL: 'debug', RATE_LIMIT_SIGNIN: '100000' }
   return { ...readSettings(env), DATABASE_URL: url, JWT_SECRET: SECRET, ...overrides }
 }
 
@@ -98,7 +98,7 @@ export async function startApp (t: Test, overrides: Partial<Config> = {}): Promi
     get: async (path, headers = {}) => await send({ method: 'GET', url: path, headers }),
     async signUp (name, roles = ['user']) {
       const passwordHash = await app.passwords.hash(PASSWORD)
-      await app.db.query(insertUser({ username: name, email: `${name}@example.com`, passwordHash, roles: roles.filter(isRole) }))
+      await app.db.query(insertUser({ username: name, email: `${name}@example.com`, passwordHash, roles: roles.filter(isRole) }, { actorId: null, ip: '127.0.0.1' }))
     },
     async signIn (name) {
       const { body } = await send({ method: 'POST', url: '/api/auth/signin', payload: { username: name, password: PASSWORD } })

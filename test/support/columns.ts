@@ -42,6 +42,7 @@ function fits (schema: TSchema, type: string): boolean {
   }
   if (KindGuard.IsArray(schema)) return type.endsWith('[]') && fits(schema.items, type.slice(0, -2))
   if (KindGuard.IsLiteral(schema)) return typeof schema.const === 'string' && FITS['String']?.test(type) === true
+  if (KindGuard.IsRecord(schema)) return type === 'jsonb'
   return Object.entries(FITS).some(([kind, pattern]) => KindGuard.IsKindOf(schema, kind) && pattern.test(type))
 }
 

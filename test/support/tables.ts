@@ -1,5 +1,5 @@
 import type { TSchema } from '@sinclair/typebox'
-import { settings } from '../../src/config.ts'
+import { settings } from '../../src/settings.ts'
 import { catalogue } from '../../src/errors.ts'
 import type { DeclaredRoute } from './declared-routes.ts'
 
@@ -7,7 +7,7 @@ import type { DeclaredRoute } from './declared-routes.ts'
 
 const row = (...cells: string[]) => `| ${cells.join(' | ')} |`
 const table = (head: string[], rows: string[][]) => [row(...head), row(...head.map(() => '---')), ...rows.map(cells => row(...cells))].join('\n')
-const code = (text: unknown) => `\`${String(text)}\``
+const code = (text: unknown) => text === '' ? '' : `\`${String(text)}\``
 
 const everySetting = Object.entries<TSchema>(settings.properties)
 const shown = (value: unknown): string => Array.isArray(value) ? value.join(',') : String(value)

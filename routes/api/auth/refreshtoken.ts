@@ -1,30 +1,29 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { ApiError } from '../../../src/errors.ts'
-
-// Whatever is missing is the route's own 403, so the schema lets it pass: no body, no field, null.
-const Body = Type.Union([
-  Type.Object({
-    refreshToken: Type.Optional(Type.Union([Type.String({ description: 'a text' }), Type.Null()]))
-  }, { additionalProperties: false }),
-  Type.Null()
-])
+import type { FastifyRequest } from 'fastify'
+import { addressOf, perMinute } from '../../../plugins/rate-limits.ts'
+import type { Config } from '../../../src/config.ts'
+import { RefreshTokenBody, shownToken } from '../../../src/schemas.ts'
 
 const Reply = Type.Object({ accessToken: Type.String(), refreshToken: Type.String() })
 
 /** Never answers 401: known front-ends answer a 401 with a refresh, and would run in a circle. */
-export default (async fastify => {
+export default (async (fastify, { config }) => {
   const { sessions } = fastify
+
+  const sessionOrAddress = (request: FastifyRequest): string =>
+    sessions.idOf(String(Object(request.body).refreshToken)) ?? addressOf(request)
 
   fastify.post('/refreshtoken', {
     config: {
       access: 'public',
-      errors: ['REFRESH_TOKEN_MISSING', 'REFRESH_TOKEN_UNKNOWN', 'REFRESH_TOKEN_EXPIRED']
+      errors: ['REFRESH_TOKEN_MISSING', 'REFRESH_TOKEN_UNKNOWN', 'REFRESH_TOKEN_EXPIRED'],
+      // By session: of all the tabs and users behind one address, only a runaway client is stopped. That takes the
+      // body, so it is asked after it was read.
+      rateLimit: perMinute(config.RATE_LIMIT_REFRESH, { hook: 'preHandler', subject: sessionOrAddress })
     },
-    schema: { summary: 'New tokens for a refresh token.', body: Body, response: { 200: Reply } }
+    schema: { summary: 'New tokens for a refresh token.', body: RefreshTokenBody, response: { 200: Reply } }
   }, async request => {
-    const refreshToken = request.body?.refreshToken
-    if (refreshToken === undefined || refreshToken === null) throw new ApiError('REFRESH_TOKEN_MISSING')
-    return await sessions.refresh(refreshToken, request)
+    return await sessions.refresh(shownToken(request.body), request)
   })
-}) satisfies FastifyPluginAsyncTypebox
+}) satisfies FastifyPluginAsyncTypebox<{ config: Config }>

@@ -2,24 +2,15 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import pg from 'pg'
+import { perMinute } from '../../../plugins/rate-limits.ts'
 import { availability, insertUser } from '../../../sql/users.ts'
-import { isRole, type Role } from '../../../src/access.ts'
+import { clientAddress } from '../../../src/client-address.ts'
 import type { Config } from '../../../src/config.ts'
 import { ApiError } from '../../../src/errors.ts'
-import { Email, Message, NewPassword, Username } from '../../../src/schemas.ts'
+import { Email, Message, newPassword, RoleList, toRoles, Username } from '../../../src/schemas.ts'
+import { logSecurityEvent } from '../../../src/security-events.ts'
 
 const done = { message: 'User was registered successfully!' }
-
-const Body = Type.Object({
-  username: Username,
-  email: Email,
-  password: NewPassword,
-  roles: Type.Optional(Type.Array(Type.String({ maxLength: 64, description: 'the name of a role' }), {
-    maxItems: 16,
-    description: 'a list of at most 16 role names',
-    examples: [['user']]
-  }))
-}, { additionalProperties: false })
 
 export default (async (fastify, { config }) => {
   const { db, passwords } = fastify
@@ -27,20 +18,34 @@ export default (async (fastify, { config }) => {
   fastify.post('/signup', {
     config: {
       access: 'public',
-      errors: ['USERNAME_TAKEN', 'EMAIL_TAKEN', 'ROLE_UNKNOWN', 'ROLE_NOT_OPEN', 'BUSY']
+      errors: ['USERNAME_TAKEN', 'EMAIL_TAKEN', 'ROLE_UNKNOWN', 'ROLE_NOT_OPEN', 'PASSWORD_WEAK', 'BUSY'],
+      rateLimit: perMinute(config.RATE_LIMIT_SIGNUP)
     },
-    schema: { summary: 'Makes a user.', body: Body, response: { 200: Message(done.message) } }
+    schema: {
+      summary: 'Makes a user.',
+      body: Type.Object({
+        username: Username,
+        email: Email,
+        password: newPassword(config.PASSWORD_MIN_LENGTH),
+        roles: Type.Optional(RoleList(16))
+      }, { additionalProperties: false }),
+      response: { 200: Message(done.message) }
+    }
   }, async request => {
     const { username, email, password } = request.body
-    const roles = rolesOf(request.body.roles)
+    const claimed = toRoles(request.body.roles ?? [])
+    const roles = claimed.length > 0 ? claimed : ['user' as const]
     const closed = roles.find(role => !config.SIGNUP_ROLES.includes(role))
-    if (closed && !isAdmin(request)) throw new ApiError('ROLE_NOT_OPEN', closed)
+    const actorId = closed ? await adminId(request) : null
+    if (closed && actorId === null) throw new ApiError('ROLE_NOT_OPEN', closed)
+    fastify.refuseWeakPassword(password, { username, email })
 
     // Before the hash is paid for; what happens between here and the insert is the unique indexes' business.
     await refuseTaken(username, email)
     const passwordHash = await passwords.hash(password)
     try {
-      await db.query(insertUser({ username, email, passwordHash, roles }))
+      const [made] = await db.query(insertUser({ username, email, passwordHash, roles }, { actorId, ip: clientAddress(request) }))
+      logSecurityEvent(request, 'user_created', { userId: made?.id, actorId, roles })
     } catch (error) {
       if (isTaken(error)) await refuseTaken(username, email)
       throw error
@@ -57,21 +62,16 @@ export default (async (fastify, { config }) => {
 
   // Known front-ends send their token, often an expired one, on sign-up as well: it is looked at only where a role
   // needs it, and a bad one is no error.
-  function isAdmin (request: FastifyRequest): boolean {
+  async function adminId (request: FastifyRequest): Promise<number | null> {
     try {
-      return fastify.identify(request).roles.includes('admin')
-    } catch {
-      return false
+      const { userId, roles } = await fastify.identify(request)
+      return roles.includes('admin') ? userId : null
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'DATABASE_UNAVAILABLE') throw error
+      return null
     }
   }
 }) satisfies FastifyPluginAsyncTypebox<{ config: Config }>
-
-function rolesOf (names: string[] = []): Role[] {
-  const unknown = names.find(name => !isRole(name))
-  if (unknown !== undefined) throw new ApiError('ROLE_UNKNOWN', unknown)
-  const claimed = new Set(names.filter(isRole))
-  return claimed.size > 0 ? [...claimed] : ['user']
-}
 
 const isTaken = (error: unknown): boolean =>
   error instanceof pg.DatabaseError && error.code === '23505' &&

@@ -34,7 +34,7 @@ test('GET /api/users/:id shows a user to moderators and admins only', async t =>
     t.equal(reply.status, 200)
     const { created, ...user } = Object(reply.body)
     t.type(created, 'string')
-    t.strictSame(user, { id: 1, username: 'user', email: 'user@example.com', roles: ['ROLE_USER'] })
+    t.strictSame(user, { id: 1, username: 'user', email: 'user@example.com', roles: ['ROLE_USER'], disabled: false })
   }
 })
 

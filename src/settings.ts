@@ -1,0 +1,146 @@
+import { isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
+import { FormatRegistry, type SchemaOptions, type Static, Type } from '@sinclair/typebox'
+import { roles } from './access.ts'
+import { COSTLIEST } from './passwords.ts'
+
+FormatRegistry.Set('secret', text => Buffer.byteLength(text) >= 32)
+FormatRegistry.Set('postgres-url', text => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
+FormatRegistry.Set('redis-url', text => /^rediss?:\/\//.test(text) && URL.canParse(text))
+// The names are those of the package proxy-addr, which Fastify reads the list with. `true` and a number of hops, which
+// it takes too, would believe whatever address a client claims.
+FormatRegistry.Set('proxy', text => {
+  const [address = '', bits, ...rest] = text.split('/')
+  const family = isIP(address)
+  if (family === 0) return ['loopback', 'linklocal', 'uniquelocal'].includes(text)
+  return bits === undefined || (rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+})
+FormatRegistry.Set('origin', text => text === '*' || (URL.canParse(text) && new URL(text).origin === text))
+
+/** What a setting's schema says beside its type, for the messages, the README and .env.example. */
+interface About extends SchemaOptions {
+  description: string
+  /** what a right value looks like, to follow "must be" */
+  wants: string
+  default?: unknown
+  /** the default without DATABASE_URL, where it differs */
+  playground?: unknown
+}
+
+const whole = (minimum: number, maximum: number, initial: number, description: string) => {
+  const about: About = { description, wants: `a whole number from ${minimum} to ${maximum}`, default: initial }
+  return Type.Integer({ minimum, maximum, ...about })
+}
+
+const text = (about: About) => Type.String({ minLength: 1, ...about })
+
+const literals = <const T extends string>(names: readonly T[], about: Partial<About> = {}) =>
+  Type.Unsafe<T>(Type.Union(names.map(name => Type.Literal(name)), { ...about, wants: `one of ${names.join(', ')}` }))
+
+/** Every setting, in the order of the README's table. Times are in seconds. */
+export const settings = Type.Object({
+  HOST: text({
+    description: 'Address to listen on.',
+    wants: 'an address or a host name',
+    default: '0.0.0.0',
+    playground: 'localhost'
+  }),
+  PORT: whole(0, 65535, 8080, 'Port to listen on; 0 takes a free one.'),
+  TRUST_PROXY: Type.Array(Type.String({ format: 'proxy' }), {
+    description: 'Proxies whose X-Forwarded-For names the client\'s address. Without it a client is who connects.',
+    wants: 'a comma-separated list of addresses, networks such as 10.0.0.0/8, loopback, linklocal or uniquelocal',
+    default: []
+  } satisfies About),
+  LOG_LEVEL: literals(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    description: 'Least severe log line that is written; `debug` adds a line per request.',
+    default: 'info'
+  }),
+  DATABASE_URL: Type.Optional(text({
+    description: 'PostgreSQL to use. Without it the service is a playground with a PostgreSQL of its own.',
+    wants: 'a PostgreSQL URL such as postgres://user:password@host:5432/database',
+    format: 'postgres-url'
+  })),
+  DATABASE_POOL_MAX: whole(1, 1000, 10, 'Most connections to PostgreSQL of one process.'),
+  DATABASE_START_TIMEOUT: whole(0, 3600, 30, 'How long to keep trying for a database that is away at start.'),
+  DATABASE_CONNECT_TIMEOUT: whole(1, 60, 3, 'How long a request may wait for a connection.'),
+  DATABASE_QUERY_TIMEOUT: whole(1, 60, 5, 'How long a statement may take.'),
+  LISTEN_DATABASE_URL: Type.Optional(text({
+    description: 'The same database without a transaction pooler in between, to listen for changes of authority. ' +
+      'DATABASE_URL if absent.',
+    wants: 'a PostgreSQL URL such as postgres://user:password@host:5432/database',
+    format: 'postgres-url'
+  })),
+  REDIS_URL: Type.Optional(text({
+    description: 'Redis that counts failed sign-ins and requests. PostgreSQL does if absent.',
+    wants: 'a Redis URL such as redis://:password@host:6379/0',
+    format: 'redis-url'
+  })),
+  DATA_DIR: text({
+    description: 'Folder of the playground: its PostgreSQL and its secret.',
+    wants: 'a path',
+    default: '.gatehouse'
+  }),
+  JWT_SECRET: Type.Optional(text({
+    description: 'Secret that signs access tokens (HS256) and, through HKDF, refresh tokens. Required with ' +
+      'DATABASE_URL; the playground makes its own.',
+    wants: 'at least 32 bytes; make one with: openssl rand -base64 48',
+    format: 'secret'
+  })),
+  JWT_ISSUER: text({ description: 'The access token\'s `iss`.', wants: 'a name or URL', default: 'gatehouse' }),
+  JWT_AUDIENCE: text({ description: 'The access token\'s `aud`.', wants: 'a name or URL', default: 'gatehouse' }),
+  ACCESS_TOKEN_TTL: whole(1, 86400, 3600, 'Life of an access token.'),
+  REFRESH_TOKEN_TTL: whole(1, 31536000, 86400, 'Life of a session, counted from sign-in; refreshing never moves it.'),
+  REFRESH_IDLE_TTL: whole(0, 31536000, 0, 'End a session that has not been refreshed for this long; 0 is never.'),
+  REFRESH_ROTATION: literals(['lenient', 'strict', 'off'], {
+    description: '`lenient`: a refresh token is good until its successor is used. `strict`: until the grace after ' +
+      'its first use. `off`: one fixed token for the whole session.',
+    default: 'lenient'
+  }),
+  REFRESH_GRACE: whole(0, 300, 10, 'How long a superseded refresh token is still answered (a late tab).'),
+  MAX_SESSIONS_PER_USER: whole(1, 10000, 50, 'Most sessions of one user; a sign-in beyond them ends the oldest.'),
+  AUTHORITY_CACHE: literals(['on', 'off'], {
+    description: '`off` asks the database at every guarded request, for engines without LISTEN.',
+    default: 'on'
+  }),
+  AUTHORITY_CACHE_SIZE: whole(1, 10_000_000, 50_000, 'Most sessions whose authority one process remembers.'),
+  AUTHORITY_HEARTBEAT: whole(1, 60, 1, 'How often the connection that announces changes is proven alive. Cut off from ' +
+    'the database, a process trusts what it remembers for at most this and half a second.'),
+  HOUSEKEEPING_INTERVAL: whole(0, 86400, 60, 'How often expired sessions are purged; 0 is never.'),
+  PASSWORD_MIN_LENGTH: whole(1, 128, 8, 'Fewest characters of a new password.'),
+  PASSWORD_BLOCKLIST: literals(['on', 'off'], {
+    description: 'Whether new passwords are refused that are common, or made of the username, the e-mail address or ' +
+      'the service\'s name.',
+    default: 'on',
+    playground: 'off'
+  }),
+  SIGNIN_MAX_FAILURES: whole(1, 1000, 10, 'Wrong passwords of one account in 24 h before it has to wait.'),
+  SIGNIN_DELAY: whole(1, 3600, 30, 'How long it has to wait then before one more try; doubled each time.'),
+  SIGNIN_DELAY_MAX: whole(1, 86400, 900, 'The longest such wait.'),
+  RATE_LIMIT_SIGNUP: whole(0, 1_000_000, 300, 'Sign-ups a minute from one address; 0 is no limit.'),
+  RATE_LIMIT_SIGNIN: whole(0, 1_000_000, 600, 'Sign-ins a minute from one address; 0 is no limit.'),
+  RATE_LIMIT_REFRESH: whole(0, 1_000_000, 600, 'Refreshes a minute of one session, and refreshes with no good token ' +
+    'from one address; 0 is no limit.'),
+  SIGNUP_ROLES: Type.Array(literals(roles), {
+    description: 'Roles that anybody may claim at sign-up. An admin\'s token may give any.',
+    wants: `a comma-separated list of ${roles.join(', ')}`,
+    minItems: 1,
+    default: ['user'],
+    playground: [...roles]
+  } satisfies About),
+  CORS_ORIGIN: Type.Array(Type.String({ format: 'origin' }), {
+    description: 'Origins whose pages may call the service.',
+    wants: 'a comma-separated list of origins such as https://app.example.com (no path), or *',
+    minItems: 1,
+    default: ['http://localhost:8081']
+  } satisfies About),
+  ARGON2_MEMORY_KIB: whole(1024, COSTLIEST.memory, 19456, 'Memory of one password hash, in KiB.'),
+  ARGON2_TIME: whole(1, COSTLIEST.time, 2, 'Passes of one password hash over its memory.'),
+  ARGON2_CONCURRENCY: {
+    // argon2 runs on libuv's four threads, which dns.lookup and fs share: one is always left to them.
+    ...whole(1, 1024, Math.min(3, availableParallelism()), 'Passwords hashed at one time.'),
+    defaultText: 'the cores, at most 3'
+  },
+  ARGON2_QUEUE: whole(0, 100000, 128, 'Passwords waiting for their turn; more are answered 503.')
+})
+
+export type Settings = Static<typeof settings>
