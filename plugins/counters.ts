@@ -1,9 +1,10 @@
-import { Redis } from 'ioredis'
 import fp from 'fastify-plugin'
+import pg from 'pg'
 import { type RateLimiterAbstract, RateLimiterPostgres, RateLimiterRedis, type RateLimiterRes } from 'rate-limiter-flexible'
 import type { Statement } from '../sql/statement.ts'
 import type { Config } from '../src/config.ts'
 import { ApiError } from '../src/errors.ts'
+import { connectRedis } from '../src/redis.ts'
 
 export interface Count {
   total: number
@@ -29,40 +30,25 @@ declare module 'fastify' {
 
 export default fp<{ config: Config }>(async function counters (fastify, { config }) {
   const { db } = fastify
-  const redis = config.REDIS_URL === undefined ? undefined : await connect(config.REDIS_URL)
-
-  async function connect (url: string): Promise<Redis> {
-    const client = new Redis(url, {
-      connectionName: 'gatehouse',
-      connectTimeout: config.DATABASE_CONNECT_TIMEOUT * 1000,
-      commandTimeout: config.DATABASE_QUERY_TIMEOUT * 1000,
-      // A request does not wait for a Redis that is away: it is answered 503.
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 0
-    })
-    client.on('error', error => fastify.log.warn(`Redis: ${error.message}`))
-    fastify.addHook('onClose', () => client.disconnect())
-    await new Promise<void>(resolve => {
-      client.once('ready', resolve)
-      client.once('error', () => resolve())
-    })
-    return client
-  }
+  /* c8 ignore start: the side of Redis is tested by npm run test:redis */
+  const redis = config.REDIS_URL === undefined ? undefined : await connectRedis(config.REDIS_URL, config, fastify.log)
+  if (redis) fastify.addHook('onClose', () => redis.disconnect())
+  /* c8 ignore stop */
 
   fastify.decorate('createCounter', ({ name, duration }) => {
     const options = { keyPrefix: name, points: 1, duration }
-    return toCounter(redis
-      ? new RateLimiterRedis({ ...options, keyPrefix: `gatehouse:${name}`, storeClient: redis })
-      : new RateLimiterPostgres({
-        ...options,
-        // The limiter's own statements go through `db`, and so have its faults and its deadlines.
-        storeType: 'pool',
-        storeClient: { query: async (statement: Statement<unknown>) => ({ rows: await db.query(statement) }) },
-        tableName: 'rate_limits',
-        // Migration 0002 makes the table, housekeeping purges it.
-        tableCreated: true,
-        clearExpiredByTimeout: false
-      }))
+    /* c8 ignore next */
+    if (redis) return toCounter(new RateLimiterRedis({ ...options, keyPrefix: `gatehouse:${name}`, storeClient: redis }))
+    return toCounter(new RateLimiterPostgres({
+      ...options,
+      storeType: 'pool',
+      // The limiter's own statements go through `db`, and so have its faults and its deadlines.
+      storeClient: { query: async (statement: Statement<unknown>) => ({ rows: await db.query(statement) }) },
+      tableName: 'rate_limits',
+      // Migration 0002 makes the table, housekeeping purges it.
+      tableCreated: true,
+      clearExpiredByTimeout: false
+    }))
   })
 }, { name: 'counters', fastify: '5.x', dependencies: ['db'] })
 
@@ -70,7 +56,10 @@ function toCounter (limiter: RateLimiterAbstract): Counter {
   const count = ({ consumedPoints, msBeforeNext }: RateLimiterRes): Count =>
     ({ total: consumedPoints, msLeft: Math.max(0, msBeforeNext) })
   const ask = async <T> (question: Promise<T>): Promise<T> => await question.catch((error: unknown) => {
-    throw error instanceof ApiError ? error : new ApiError('DATABASE_UNAVAILABLE', undefined, { cause: error })
+    // What `db` throws says itself what it is; all else is a Redis that is away.
+    const isSaid = error instanceof ApiError || error instanceof pg.DatabaseError
+    /* c8 ignore next */
+    throw isSaid ? error : new ApiError('DATABASE_UNAVAILABLE', undefined, { cause: error })
   })
   return {
     // Not `consume`, which rejects beyond its points: what a count means is its owner's business.

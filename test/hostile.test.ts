@@ -249,7 +249,7 @@ const ids: Array<[id: string, code: ErrorCode, message?: string]> = [
   ['9007199254740992', 'VALIDATION_FAILED', ID],
   ['99999999999999999999999', 'VALIDATION_FAILED', ID],
   ['__proto__', 'VALIDATION_FAILED', ID],
-  ['me/..', 'ROUTE_NOT_FOUND'],
+  ['me/../..', 'ROUTE_NOT_FOUND'],
   ['9007199254740991', 'USER_NOT_FOUND'],
   ['9'.repeat(101), 'REQUEST_MALFORMED']
 ]

@@ -61,6 +61,11 @@ test('the README\'s walk-through works as pasted', async t => {
     'the same successor',
     'a late tab gets the head',
     '{"message":"Refresh token is not in database!","code":"REFRESH_TOKEN_UNKNOWN"}',
-    '{"message":"Refresh token is not in database!","code":"REFRESH_TOKEN_UNKNOWN"}'
+    '{"message":"Refresh token is not in database!","code":"REFRESH_TOKEN_UNKNOWN"}',
+    '{"message":"Unauthorized!","code":"ACCESS_TOKEN_INVALID"}',
+    '{"message":"Require Admin Role!","code":"ADMIN_REQUIRED"}',
+    'Admin Content.',
+    '{"message":"You have been signed out."}',
+    '{"message":"Unauthorized!","code":"ACCESS_TOKEN_INVALID"}'
   ])
 })

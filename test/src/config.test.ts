@@ -13,6 +13,7 @@ const COMMON = {
   DATABASE_START_TIMEOUT: 30,
   DATABASE_CONNECT_TIMEOUT: 3,
   DATABASE_QUERY_TIMEOUT: 5,
+  TRUST_PROXY: [],
   DATA_DIR: '.gatehouse',
   JWT_ISSUER: 'gatehouse',
   JWT_AUDIENCE: 'gatehouse',
@@ -21,6 +22,18 @@ const COMMON = {
   REFRESH_IDLE_TTL: 0,
   REFRESH_ROTATION: 'lenient',
   REFRESH_GRACE: 10,
+  MAX_SESSIONS_PER_USER: 50,
+  AUTHORITY_CACHE: 'on',
+  AUTHORITY_CACHE_SIZE: 50_000,
+  AUTHORITY_HEARTBEAT: 1,
+  HOUSEKEEPING_INTERVAL: 60,
+  PASSWORD_MIN_LENGTH: 8,
+  SIGNIN_MAX_FAILURES: 10,
+  SIGNIN_DELAY: 30,
+  SIGNIN_DELAY_MAX: 900,
+  RATE_LIMIT_SIGNUP: 300,
+  RATE_LIMIT_SIGNIN: 600,
+  RATE_LIMIT_REFRESH: 600,
   CORS_ORIGIN: ['http://localhost:8081'],
   ARGON2_MEMORY_KIB: 19456,
   ARGON2_TIME: 2,
@@ -40,12 +53,12 @@ function faultsOf (env: Record<string, string | undefined>): string[] {
 }
 
 test('with DATABASE_URL it is a service: reachable from outside, sign-up gives the role user only', async t => {
-  t.strictSame(readSettings(SERVICE), { ...COMMON, ...SERVICE, HOST: '0.0.0.0', SIGNUP_ROLES: ['user'] })
+  t.strictSame(readSettings(SERVICE), { ...COMMON, ...SERVICE, HOST: '0.0.0.0', PASSWORD_BLOCKLIST: 'on', SIGNUP_ROLES: ['user'] })
   t.equal(isPlayground(readSettings(SERVICE)), false)
 })
 
 test('without DATABASE_URL it is a playground: on this machine only, every role open to sign-up', async t => {
-  t.strictSame(readSettings({}), { ...COMMON, HOST: 'localhost', SIGNUP_ROLES: ['user', 'moderator', 'admin'] })
+  t.strictSame(readSettings({}), { ...COMMON, HOST: 'localhost', PASSWORD_BLOCKLIST: 'off', SIGNUP_ROLES: ['user', 'moderator', 'admin'] })
   t.equal(isPlayground(readSettings({})), true)
 })
 
@@ -53,12 +66,15 @@ test('every setting can be given as text', async t => {
   const given = {
     HOST: '127.0.0.1',
     PORT: '0',
+    TRUST_PROXY: '10.0.0.0/8, ::1,loopback',
     LOG_LEVEL: 'silent',
     DATABASE_URL: 'postgresql://localhost/gatehouse',
     DATABASE_POOL_MAX: '20',
     DATABASE_START_TIMEOUT: '0',
     DATABASE_CONNECT_TIMEOUT: '1',
     DATABASE_QUERY_TIMEOUT: '2',
+    LISTEN_DATABASE_URL: 'postgresql://localhost:5433/gatehouse',
+    REDIS_URL: 'rediss://:word@cache.example.com:6380/1',
     DATA_DIR: '/var/lib/gatehouse',
     JWT_SECRET: SECRET,
     JWT_ISSUER: 'https://auth.example.com',
@@ -68,6 +84,19 @@ test('every setting can be given as text', async t => {
     REFRESH_IDLE_TTL: '1800',
     REFRESH_ROTATION: 'strict',
     REFRESH_GRACE: '0',
+    MAX_SESSIONS_PER_USER: '1',
+    AUTHORITY_CACHE: 'off',
+    AUTHORITY_CACHE_SIZE: '1000',
+    AUTHORITY_HEARTBEAT: '5',
+    HOUSEKEEPING_INTERVAL: '0',
+    PASSWORD_MIN_LENGTH: '15',
+    PASSWORD_BLOCKLIST: 'off',
+    SIGNIN_MAX_FAILURES: '5',
+    SIGNIN_DELAY: '1',
+    SIGNIN_DELAY_MAX: '60',
+    RATE_LIMIT_SIGNUP: '0',
+    RATE_LIMIT_SIGNIN: '0',
+    RATE_LIMIT_REFRESH: '0',
     SIGNUP_ROLES: 'user, moderator,',
     CORS_ORIGIN: ' https://app.example.com ,http://localhost:3000',
     ARGON2_MEMORY_KIB: '65536',
@@ -79,6 +108,7 @@ test('every setting can be given as text', async t => {
   t.strictSame(readSettings(given), {
     ...given,
     PORT: 0,
+    TRUST_PROXY: ['10.0.0.0/8', '::1', 'loopback'],
     DATABASE_POOL_MAX: 20,
     DATABASE_START_TIMEOUT: 0,
     DATABASE_CONNECT_TIMEOUT: 1,
@@ -87,6 +117,17 @@ test('every setting can be given as text', async t => {
     REFRESH_TOKEN_TTL: 31536000,
     REFRESH_IDLE_TTL: 1800,
     REFRESH_GRACE: 0,
+    MAX_SESSIONS_PER_USER: 1,
+    AUTHORITY_CACHE_SIZE: 1000,
+    AUTHORITY_HEARTBEAT: 5,
+    HOUSEKEEPING_INTERVAL: 0,
+    PASSWORD_MIN_LENGTH: 15,
+    SIGNIN_MAX_FAILURES: 5,
+    SIGNIN_DELAY: 1,
+    SIGNIN_DELAY_MAX: 60,
+    RATE_LIMIT_SIGNUP: 0,
+    RATE_LIMIT_SIGNIN: 0,
+    RATE_LIMIT_REFRESH: 0,
     SIGNUP_ROLES: ['user', 'moderator'],
     CORS_ORIGIN: ['https://app.example.com', 'http://localhost:3000'],
     ARGON2_MEMORY_KIB: 65536,
@@ -110,6 +151,15 @@ test('variables that are no settings are left alone', async t => {
 test('each kind of fault names its setting and says how to mend it', async t => {
   const cases: Array<[name: string, wants: string, ...wrong: string[]]> = [
     ['PORT', 'a whole number from 0 to 65535', '65536', '-1', '80.5', '1e3', '0x50', 'http', ' 80', '9'.repeat(30)],
+    ['TRUST_PROXY', 'a comma-separated list of addresses, networks such as 10.0.0.0/8, loopback, linklocal or uniquelocal',
+      'true', '1', '*', 'proxy.example.com', '10.0.0.0/33', '::1/129', '10.0.0.0/8/8', '10.0.0.0/', '10.0.0.0/-1', '300.0.0.1', '10.0.0.1,true'],
+    ['REDIS_URL', 'a Redis URL such as redis://:password@host:6379/0', 'localhost:6379', 'http://localhost'],
+    ['LISTEN_DATABASE_URL', 'a PostgreSQL URL such as postgres://user:password@host:5432/database', 'localhost'],
+    ['AUTHORITY_CACHE', 'one of on, off', 'yes'],
+    ['AUTHORITY_HEARTBEAT', 'a whole number from 1 to 60', '0', '0.5'],
+    ['PASSWORD_BLOCKLIST', 'one of on, off', 'true'],
+    ['PASSWORD_MIN_LENGTH', 'a whole number from 1 to 128', '0', '129'],
+    ['MAX_SESSIONS_PER_USER', 'a whole number from 1 to 10000', '0'],
     ['LOG_LEVEL', 'one of fatal, error, warn, info, debug, trace, silent', 'loud', 'INFO'],
     ['DATABASE_URL', 'a PostgreSQL URL such as postgres://user:password@host:5432/database', 'mysql://localhost/x',
       'localhost:5432', 'postgres://user:pass word@:x', 'Host=db;Password=x'],

@@ -1,0 +1,130 @@
+import { test } from 'tap'
+import { createDatabase, PASSWORD, startApp, type TestApp } from '../support/app.ts'
+
+const throttled = { message: 'Too many wrong passwords. Please wait and try again.', code: 'SIGNIN_THROTTLED' }
+
+const guess = async (service: TestApp, username = 'alice', password = 'wrong horse') =>
+  await service.post('/api/auth/signin', { username, password })
+
+/** Status and Retry-After of one sign-in. */
+const outcome = async (service: TestApp, ...guessed: [username?: string, password?: string]) => {
+  const { status, headers } = await guess(service, ...guessed)
+  return [status, headers['retry-after']]
+}
+
+/** Lets time pass for the counters. */
+const later = async (service: TestApp, seconds: number) =>
+  await service.sql('UPDATE rate_limits SET expire = expire - $1::bigint', [seconds * 1000])
+
+test('after ten wrong passwords the account has to wait, and says for how long', async t => {
+  const service = await startApp(t)
+  await service.signUp('alice')
+  for (let i = 0; i < 10; i++) t.equal((await guess(service)).status, 401)
+  const reply = await guess(service)
+  t.equal(reply.status, 429)
+  t.strictSame(reply.body, throttled)
+  t.equal(reply.headers['retry-after'], '30')
+  t.equal(reply.headers['cache-control'], 'no-store')
+})
+
+test('a right password is not judged while the account has to wait, and is good after the documented time', async t => {
+  const service = await startApp(t)
+  await service.signUp('alice')
+  for (let i = 0; i < 10; i++) await guess(service)
+  let judged = 0
+  const verify = service.app.passwords.verify
+  t.intercept(service.app.passwords, 'verify', {
+    value: async (hash: string | undefined, password: string) => {
+      judged++
+      return await verify(hash, password)
+    }
+  })
+  t.strictSame(await outcome(service, 'alice', PASSWORD), [429, '30'])
+  t.equal(judged, 0)
+  await later(service, 30)
+  t.strictSame(await outcome(service, 'alice', PASSWORD), [200, undefined])
+  t.equal(judged, 1)
+  for (let i = 0; i < 10; i++) t.equal((await guess(service)).status, 401, 'it begins anew')
+})
+
+test('the wait doubles with each wrong password, up to its longest', async t => {
+  const service = await startApp(t, { SIGNIN_MAX_FAILURES: 2, SIGNIN_DELAY: 30, SIGNIN_DELAY_MAX: 100 })
+  await service.signUp('alice')
+  await guess(service)
+  for (const wait of [30, 60, 100, 100]) {
+    t.equal((await guess(service)).status, 401)
+    t.strictSame(await outcome(service), [429, String(wait)])
+    await later(service, wait - 2)
+    t.equal((await guess(service)).status, 429, 'tries while it waits make it no longer')
+    await later(service, 2)
+  }
+  t.strictSame(await outcome(service, 'alice', PASSWORD), [200, undefined])
+})
+
+test('200 guesses at once, at two instances, are judged no more often than ten', async t => {
+  const url = await createDatabase(t)
+  const services = [await startApp(t, { DATABASE_URL: url }), await startApp(t, { DATABASE_URL: url })]
+  await services[0]?.signUp('alice')
+  const replies = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
+    const service = services[i % 2]
+    return service ? (await guess(service)).status : 0
+  }))
+  const count = (status: number) => replies.filter(seen => seen === status).length
+  t.strictSame({ judged: count(401), throttled: count(429) }, { judged: 10, throttled: 190 })
+})
+
+test('an owner with many tabs signs in with all of them', async t => {
+  const service = await startApp(t)
+  await service.signUp('alice')
+  const replies = await Promise.all(Array.from({ length: 50 }, async () => (await guess(service, 'alice', PASSWORD)).status))
+  t.strictSame(replies.filter(status => status !== 200), [])
+})
+
+test('a name that nobody has is treated alike', async t => {
+  const service = await startApp(t)
+  for (let i = 0; i < 10; i++) t.equal((await guess(service, 'nobody')).status, 404)
+  t.strictSame(await outcome(service, 'nobody'), [429, '30'])
+})
+
+test('one account\'s wait is no other\'s, and a name in another case is the same account', async t => {
+  const service = await startApp(t)
+  await service.signUp('alice')
+  await service.signUp('bob')
+  for (let i = 0; i < 10; i++) await guess(service, i % 2 ? 'alice' : 'ALICE')
+  t.equal((await guess(service, 'Alice', PASSWORD)).status, 429)
+  t.equal((await guess(service, 'bob', PASSWORD)).status, 200)
+})
+
+test('a sign-in that could not be judged is not counted', async t => {
+  const service = await startApp(t, { SIGNIN_MAX_FAILURES: 2 })
+  await service.signUp('alice')
+  const verify = service.app.passwords.verify
+  t.intercept(service.app.passwords, 'verify', { value: async () => { throw new Error('a fault') } })
+  for (let i = 0; i < 5; i++) t.equal((await guess(service)).status, 500)
+  t.intercept(service.app.passwords, 'verify', { value: verify })
+  t.equal((await guess(service, 'alice', PASSWORD)).status, 200)
+})
+
+test('the table holds no name that somebody typed', async t => {
+  const service = await startApp(t)
+  await guess(service, 'hunter2-typed-in-the-wrong-field')
+  const rows = await service.sql('SELECT key FROM rate_limits')
+  t.equal(rows.length, 1)
+  t.match(rows, [{ key: /^failures:[\w-]{43}$/ }])
+})
+
+test('failed sign-ins are events, without the name, and the first refused one is too', async t => {
+  const service = await startApp(t, { SIGNIN_MAX_FAILURES: 2 })
+  await service.signUp('alice')
+  await guess(service)
+  await guess(service)
+  await guess(service, 'hunter2')
+  const events = service.logs.filter(line => 'event' in line).map(({ event, level, userId, seconds, ip }) => ({ event, level, userId, seconds, ip }))
+  t.match(events, [
+    { event: 'authn_login_fail', level: 40, userId: 1, ip: '127.0.0.1' },
+    { event: 'authn_login_fail_max', level: 40, seconds: 30, ip: '127.0.0.1' },
+    { event: 'authn_login_fail', level: 40, userId: 1, ip: '127.0.0.1' },
+    { event: 'authn_login_fail', level: 40, userId: undefined, ip: '127.0.0.1' }
+  ])
+  t.notMatch(JSON.stringify(service.logs), 'hunter2')
+})

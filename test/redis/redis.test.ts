@@ -1,0 +1,84 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { type Test, test } from 'tap'
+import { createDatabase, PASSWORD, startApp, type TestApp } from '../support/app.ts'
+import { createFolder } from '../support/folder.ts'
+import { until } from '../support/wait.ts'
+
+// With a real Redis (Debian: redis-server), for `npm run test:redis`; the suite itself needs none.
+
+async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+async function startRedis (t: Test, port: number) {
+  const child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], {
+    cwd: await createFolder(t), stdio: ['ignore', 'pipe', 'inherit']
+  })
+  const ended = once(child, 'close')
+  const stop = async () => {
+    child.kill('SIGTERM')
+    await ended
+  }
+  t.teardown(stop)
+  let said = ''
+  child.stdout.on('data', chunk => { said += String(chunk) })
+  await until('Redis', () => said.includes('Ready to accept connections'), 10_000)
+  return { url: `redis://127.0.0.1:${port}`, stop }
+}
+
+const signIn = async (service: TestApp, password: string) => {
+  const { status, headers, body } = await service.post('/api/auth/signin', { username: 'alice', password })
+  return { status, retryAfter: headers['retry-after'], code: Object(body).code }
+}
+
+test('with REDIS_URL two instances count guesses in Redis, and PostgreSQL counts nothing', async t => {
+  const { url: REDIS_URL } = await startRedis(t, await freePort())
+  const settings = { DATABASE_URL: await createDatabase(t), REDIS_URL, SIGNIN_DELAY: 1 }
+  const services = [await startApp(t, settings), await startApp(t, settings)] as const
+  await services[0].signUp('alice')
+  const replies = await Promise.all(Array.from({ length: 200 }, async (_, i) => await signIn(services[i % 2 ? 1 : 0], 'wrong horse')))
+  t.equal(replies.filter(({ status }) => status === 401).length, 10)
+  t.equal(replies.filter(({ status }) => status === 429).length, 190)
+  const { status, retryAfter } = await signIn(services[0], PASSWORD)
+  t.strictSame([status, retryAfter], [429, '1'])
+  await until('the end of the wait', async () => (await signIn(services[0], PASSWORD)).status === 200, 5000)
+  t.strictSame(await services[0].sql('SELECT FROM rate_limits'), [])
+})
+
+test('with REDIS_URL requests are counted there', async t => {
+  const { url: REDIS_URL } = await startRedis(t, await freePort())
+  const service = await startApp(t, { REDIS_URL, RATE_LIMIT_SIGNIN: 2 })
+  await service.signUp('alice')
+  const statuses = []
+  for (let i = 0; i < 3; i++) statuses.push((await signIn(service, PASSWORD)).status)
+  t.strictSame(statuses, [200, 200, 429])
+})
+
+test('while Redis is away sign-ins are a 503, boards are not, and it recovers', async t => {
+  const port = await freePort()
+  const redis = await startRedis(t, port)
+  const service = await startApp(t, { REDIS_URL: redis.url })
+  await service.signUp('alice')
+  const { accessToken } = await service.signIn('alice')
+  await redis.stop()
+  t.strictSame(await signIn(service, PASSWORD), { status: 503, retryAfter: '1', code: 'DATABASE_UNAVAILABLE' })
+  t.equal((await service.get('/api/test/user', { 'x-access-token': accessToken })).status, 200)
+  await startRedis(t, port)
+  await until('a sign-in', async () => (await signIn(service, PASSWORD)).status === 200, 10_000)
+})
+
+test('a Redis that is away at start does not keep the service from starting', async t => {
+  const port = await freePort()
+  const service = await startApp(t, { REDIS_URL: `redis://127.0.0.1:${port}` })
+  await service.signUp('alice')
+  t.equal((await signIn(service, PASSWORD)).status, 503)
+  await startRedis(t, port)
+  await until('a sign-in', async () => (await signIn(service, PASSWORD)).status === 200, 10_000)
+})
