@@ -79,6 +79,8 @@ for (const [text, announced, answer] of BY_HAND) {
     const heard = await listen(t, service.url)
     await service.sql(text)
     t.strictSame((await heard()).sort(), announced)
+    // The service hears it on a connection of its own, a moment sooner or later.
+    await until(`the answer ${answer}`, async () => await admin(service, ada.accessToken) === answer, 1000)
     t.equal(await admin(service, ada.accessToken), answer)
   })
 }

@@ -4,6 +4,7 @@ import { test, type Test } from 'tap'
 import { statement } from '../../sql/statement.ts'
 import { insertUser } from '../../sql/users.ts'
 import { createDatabase, type SignedIn, startApp } from '../support/app.ts'
+import { ApiError } from '../../src/errors.ts'
 import { until } from '../support/wait.ts'
 
 const unavailable = { message: 'The database is not available. Please try again.', code: 'DATABASE_UNAVAILABLE' }
@@ -81,7 +82,7 @@ test('idle connections that the server ends are replaced', async t => {
   const alice = await service.signIn('alice')
   await service.sql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()')
   await until('an answer', async () => (await me(service, alice)).status === 200, 5000)
-  t.match(service.logs.filter(line => line['level'] === 40)[0], { msg: /^idle database connection lost: / })
+  t.ok(service.logs.some(line => line['level'] === 40 && line.msg.startsWith('idle database connection lost: ')))
 })
 
 test('a connection that ends under a statement is a 503', async t => {
@@ -111,4 +112,49 @@ test('a value that cannot be sent is our own fault', async t => {
   circle['self'] = circle
   const wrong = statement({ name: 'wrong', text: 'SELECT $1::text', values: () => [circle], row: Type.Object({}) })
   await t.rejects(app.db.query(wrong()), TypeError)
+})
+
+const credentials = (name: string) => ({ username: name, email: `${name}@example.com`, passwordHash: '$argon2id$', roles: [] })
+const nobody = { actorId: null, ip: '127.0.0.1' }
+
+test('a transaction is kept as a whole, and gives back what its work does', async t => {
+  const { app, sql } = await startApp(t)
+  const outcome = await app.db.transaction(async transaction => {
+    await transaction.query(insertUser(credentials('alice'), nobody))
+    await transaction.query(insertUser(credentials('bob'), nobody))
+    return 'both'
+  })
+  t.equal(outcome, 'both')
+  t.strictSame(await sql('SELECT username FROM users ORDER BY id'), [{ username: 'alice' }, { username: 'bob' }])
+})
+
+test('a transaction whose work fails leaves nothing, and its connection stays good', async t => {
+  const { app, sql } = await startApp(t, { DATABASE_POOL_MAX: 1 })
+  const before = await app.db.query(backend())
+  await t.rejects(app.db.transaction(async transaction => {
+    await transaction.query(insertUser(credentials('alice'), nobody))
+    await transaction.query(insertUser(credentials('ALICE'), nobody))
+  }), { code: '23505' })
+  t.strictSame(await sql('SELECT FROM users'), [])
+  t.strictSame(await app.db.query(backend()), before)
+})
+
+test('a transaction whose work throws something else leaves nothing either', async t => {
+  const { app, sql } = await startApp(t, { DATABASE_POOL_MAX: 1 })
+  await t.rejects(app.db.transaction(async transaction => {
+    await transaction.query(insertUser(credentials('alice'), nobody))
+    throw new ApiError('BUSY')
+  }), { code: 'BUSY' })
+  t.strictSame(await sql('SELECT FROM users'), [])
+  t.equal((await app.db.query(backend())).length, 1)
+})
+
+test('a transaction whose connection ends is a 503, and leaves nothing', async t => {
+  const { app, sql } = await startApp(t)
+  await t.rejects(app.db.transaction(async transaction => {
+    await transaction.query(insertUser(credentials('alice'), nobody))
+    await sql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = \'idle in transaction\'')
+    await transaction.query(backend())
+  }), { code: 'DATABASE_UNAVAILABLE' })
+  t.strictSame(await sql('SELECT FROM users'), [])
 })

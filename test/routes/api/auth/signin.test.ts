@@ -1,5 +1,5 @@
-import { test } from 'tap'
-import { PASSWORD, startApp } from '../../../support/app.ts'
+import { type Test, test } from 'tap'
+import { PASSWORD, startApp, type TestApp } from '../../../support/app.ts'
 
 test('a sign-in answers with the user and two tokens', async t => {
   const { post, signUp, get } = await startApp(t)
@@ -68,4 +68,57 @@ test('a client that does not name itself signs in as well', async t => {
   })
   t.equal(reply.statusCode, 200)
   t.strictSame(await sql('SELECT user_agent FROM refresh_tokens'), [{ user_agent: null }])
+})
+
+test('a disabled account says so to the right password only', async t => {
+  const { post, signUp, sql, logs } = await startApp(t)
+  await signUp('alice')
+  await sql('UPDATE users SET disabled_at = now()')
+  const right = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+  t.equal(right.status, 403)
+  t.equal(right.headers['www-authenticate'], undefined)
+  t.strictSame(right.body, { message: 'Account is disabled.', code: 'ACCOUNT_DISABLED' })
+  t.equal((await post('/api/auth/signin', { username: 'alice', password: 'wrong horse' })).status, 401)
+  t.match(logs.filter(line => 'event' in line), [{ event: 'authn_login_fail', userId: 1, reason: 'disabled' }, { event: 'authn_login_fail', userId: 1 }])
+})
+
+/** Does something to the account each time after its password was found right. */
+const meanwhile = (t: Test, { app }: TestApp, act: () => Promise<unknown>) => {
+  const verify = app.passwords.verify
+  t.intercept(app.passwords, 'verify', {
+    value: async (hash: string | undefined, password: string) => {
+      const matches = await verify(hash, password)
+      await act()
+      return matches
+    }
+  })
+}
+
+test('a password that is changed while it is judged is judged again', async t => {
+  const service = await startApp(t)
+  await service.signUp('alice')
+  const other = await service.app.passwords.hash('battery staple')
+  meanwhile(t, service, async () => await service.sql('UPDATE users SET password_hash = $1', [other]))
+  const reply = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+  t.equal(reply.status, 401)
+  t.strictSame(await service.sql('SELECT FROM refresh_tokens'), [])
+})
+
+test('an account that is disabled while its password is judged gets no session', async t => {
+  const service = await startApp(t)
+  await service.signUp('alice')
+  meanwhile(t, service, async () => await service.sql('UPDATE users SET disabled_at = now()'))
+  const reply = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+  t.strictSame([reply.status, reply.body], [403, { message: 'Account is disabled.', code: 'ACCOUNT_DISABLED' }])
+  t.strictSame(await service.sql('SELECT FROM refresh_tokens'), [])
+})
+
+test('an account that keeps changing is told to come again', async t => {
+  const service = await startApp(t)
+  await service.signUp('alice')
+  meanwhile(t, service, async () =>
+    await service.sql('UPDATE users SET password_hash = $1', [await service.app.passwords.hash(PASSWORD)]))
+  const reply = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+  t.equal(reply.status, 503)
+  t.equal(reply.headers['retry-after'], '1')
 })

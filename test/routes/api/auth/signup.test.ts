@@ -184,3 +184,23 @@ test('a database that goes away before the insert makes no user', async t => {
   t.strictSame(reply.body, { message: 'The database is not available. Please try again.', code: 'DATABASE_UNAVAILABLE' })
   t.strictSame(await sql('SELECT id FROM users'), [])
 })
+
+test('the token of an admin who has signed out gives no role', async t => {
+  const service = await startApp(t)
+  await service.signUp('ada', ['admin'])
+  const { accessToken, refreshToken } = await service.signIn('ada')
+  await service.post('/api/auth/signout', { refreshToken })
+  const reply = await service.post('/api/auth/signup', { ...signUpBody('eve'), roles: ['admin'] }, { 'x-access-token': accessToken })
+  t.equal(reply.status, 403)
+  t.equal(Object(reply.body).code, 'ROLE_NOT_OPEN')
+})
+
+test('an admin\'s token that cannot be checked is a 503, not a refusal', async t => {
+  const service = await startApp(t)
+  await service.signUp('ada', ['admin'])
+  const { accessToken } = await service.signIn('ada')
+  t.intercept(service.app.db, 'query', { value: async () => { throw new ApiError('DATABASE_UNAVAILABLE') } })
+  const reply = await service.post('/api/auth/signup', { ...signUpBody('eve'), roles: ['admin'] }, { 'x-access-token': accessToken })
+  t.equal(reply.status, 503)
+  t.equal(reply.headers['retry-after'], '1')
+})
