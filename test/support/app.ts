@@ -47,6 +47,8 @@ export interface TestApp {
   /** Sends a request with a JSON body. */
   post (path: string, payload: unknown, headers?: Record<string, string>): ReturnType<typeof answer>
   get (path: string, headers?: Record<string, string>): ReturnType<typeof answer>
+  /** Sends a request with an access token, and a JSON body if there is one. */
+  as (token: string, method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, payload?: object): ReturnType<typeof answer>
   signUp (name: string, roles?: string[]): Promise<void>
   signIn (name: string): Promise<SignedIn>
   sql<Row extends pg.QueryResultRow> (text: string, values?: unknown[]): Promise<Row[]>
@@ -96,6 +98,9 @@ export async function startApp (t: Test, overrides: Partial<Config> = {}): Promi
       payload: typeof payload === 'string' ? payload : JSON.stringify(payload)
     }),
     get: async (path, headers = {}) => await send({ method: 'GET', url: path, headers }),
+    as: async (token, method, path, payload) => await send({
+      method, url: path, headers: { 'x-access-token': token }, ...payload && { payload }
+    }),
     async signUp (name, roles = ['user']) {
       const passwordHash = await app.passwords.hash(PASSWORD)
       await app.db.query(insertUser({ username: name, email: `${name}@example.com`, passwordHash, roles: roles.filter(isRole) }, { actorId: null, ip: '127.0.0.1' }))

@@ -1,28 +1,6 @@
 import { test } from 'tap'
 import { startApp } from '../../../support/app.ts'
 
-test('GET /api/users/me shows the caller', async t => {
-  const { get, signUp, signIn } = await startApp(t)
-  await signUp('alice', ['user', 'admin'])
-  const { accessToken } = await signIn('alice')
-  const reply = await get('/api/users/me', { authorization: `Bearer ${accessToken}` })
-  t.equal(reply.status, 200)
-  t.equal(reply.headers['cache-control'], 'no-store')
-  const { created, ...user } = Object(reply.body)
-  t.strictSame(user, { id: 1, username: 'alice', email: 'alice@example.com', roles: ['ROLE_USER', 'ROLE_ADMIN'] })
-  t.equal(new Date(created).toISOString(), created)
-})
-
-test('the token of a deleted user is no good at GET /api/users/me', async t => {
-  const { get, signUp, signIn, sql } = await startApp(t)
-  await signUp('alice')
-  const { accessToken } = await signIn('alice')
-  await sql('DELETE FROM users')
-  const reply = await get('/api/users/me', { 'x-access-token': accessToken })
-  t.equal(reply.status, 401)
-  t.strictSame(reply.body, { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' })
-})
-
 test('GET /api/users/:id shows a user to moderators and admins only', async t => {
   const { get, signUp, signIn } = await startApp(t)
   for (const role of ['user', 'moderator', 'admin']) await signUp(role, [role])
