@@ -58,8 +58,9 @@ function toCounter (limiter: RateLimiterAbstract): Counter {
   const ask = async <T> (question: Promise<T>): Promise<T> => await question.catch((error: unknown) => {
     // What `db` throws says itself what it is; all else is a Redis that is away.
     const isSaid = error instanceof ApiError || error instanceof pg.DatabaseError
-    /* c8 ignore next */
+    /* c8 ignore start: only Redis throws anything else */
     throw isSaid ? error : new ApiError('DATABASE_UNAVAILABLE', undefined, { cause: error })
+    /* c8 ignore stop */
   })
   return {
     // Not `consume`, which rejects beyond its points: what a count means is its owner's business.

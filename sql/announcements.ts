@@ -88,23 +88,24 @@ export class Announcements {
     // Closes the socket at once where a statement is still unanswered.
     const close = () => { client.end().catch(() => {}) }
     over.addEventListener('abort', close)
-    try {
-      await client.connect()
-      await client.query('LISTEN gatehouse_authority')
-      this.#options.onStart()
-      while (!over.aborted) {
-        const sent = performance.now()
-        await client.query(HEARTBEAT)
-        this.#provenUntil = sent + heartbeat * 1000 + SLACK
-        onProven()
-        await this.#pause(heartbeat * 1000, over)
-      }
-      return String(over.reason)
-    } catch (error) {
-      return String(error)
-    } finally {
-      close()
+    const reason = await this.#converse(client, over, onProven).catch(String)
+    close()
+    return reason
+  }
+
+  async #converse (client: pg.Client, over: AbortSignal, onProven: () => void): Promise<string> {
+    const { heartbeat, onStart } = this.#options
+    await client.connect()
+    await client.query('LISTEN gatehouse_authority')
+    onStart()
+    while (!over.aborted) {
+      const sent = performance.now()
+      await client.query(HEARTBEAT)
+      this.#provenUntil = sent + heartbeat * 1000 + SLACK
+      onProven()
+      await this.#pause(heartbeat * 1000, over)
     }
+    return String(over.reason)
   }
 
   async #pause (ms: number, signal = this.#stopped.signal): Promise<void> {

@@ -21,15 +21,18 @@ const lastStatements = async (service: TestApp) => await service.sql(
 test('in the steady state a guarded request asks the database nothing', async t => {
   const service = await startApp(t)
   const ada = await warm(service)
-  const before = await lastStatements(service)
-  t.ok(before.length > 0)
   const seen = new Set<number>()
-  for (let i = 0; i < 500; i++) {
-    seen.add(await admin(service, ada.accessToken))
-    seen.add((await service.get('/api/test/user', { authorization: `Bearer ${ada.accessToken}` })).status)
-  }
+  const before = await until('1000 requests without a statement', async () => {
+    const before = await lastStatements(service)
+    for (let i = 0; i < 500; i++) {
+      seen.add(await admin(service, ada.accessToken))
+      seen.add((await service.get('/api/test/user', { authorization: `Bearer ${ada.accessToken}` })).status)
+    }
+    // On a machine so busy that a heartbeat is late, a request does ask; then another thousand are sent.
+    return JSON.stringify(await lastStatements(service)) === JSON.stringify(before) && before
+  })
   t.strictSame([...seen], [200])
-  t.strictSame(await lastStatements(service), before)
+  t.ok(before.length > 0)
   await service.get('/api/users/me', { 'x-access-token': ada.accessToken })
   t.strictNotSame(await lastStatements(service), before, 'a statement would have been seen')
 })
