@@ -31,13 +31,15 @@ const OURS = /^(22|23|42)/
 const isOurs = (error: unknown): boolean =>
   error instanceof TypeError || (error instanceof pg.DatabaseError && OURS.test(String(error.code)))
 
-function wrap (pool: pg.Pool): Database {
+/** @param named whether a connection keeps a statement prepared under its name, which saves parsing and planning it */
+function wrap (pool: pg.Pool, named: boolean): Database {
   return {
     async query<Row> (statement: Statement<Row>): Promise<Row[]> {
       let client: pg.PoolClient | undefined
       try {
         client = await pool.connect()
-        const { rows } = await client.query(statement)
+        const { name, text, values } = statement
+        const { rows } = await client.query(named ? { name, text, values } : { text, values })
         client.release()
         return rows
       } catch (error) {
@@ -115,6 +117,6 @@ export default fp<{ config: Config }>(async function db (fastify, { config }) {
     // A restarting server ends idle connections; without these listeners it would end the process too.
     pool.on('error', error => fastify.log.warn(`idle database connection lost: ${error.message}`))
     pool.on('connect', client => client.on('error', () => {}))
-    fastify.decorate('db', wrap(pool))
+    fastify.decorate('db', wrap(pool, config.DATABASE_PREPARE === 'on'))
   })
 }, { name: 'db', fastify: '5.x' })

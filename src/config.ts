@@ -28,6 +28,15 @@ const text = (about: About) => Type.String({ minLength: 1, ...about })
 const literals = <const T extends string>(names: readonly T[], about: Partial<About> = {}) =>
   Type.Unsafe<T>(Type.Union(names.map(name => Type.Literal(name)), { ...about, wants: `one of ${names.join(', ')}` }))
 
+/**
+ * argon2 runs on libuv's threads, which dns.lookup and fs share. One process has four, and one is left to the others;
+ * workers are given as many as they need (src/workers.ts), so there the cores decide.
+ */
+function hashesAtOnce (workers: unknown): number {
+  const cores = availableParallelism()
+  return typeof workers === 'number' && workers > 1 ? Math.max(1, Math.floor(cores / workers)) : Math.min(3, cores)
+}
+
 /** Every setting, in the order of the README's table. Times are in seconds. */
 export const settings = Type.Object({
   HOST: text({
@@ -37,6 +46,11 @@ export const settings = Type.Object({
     playground: 'localhost'
   }),
   PORT: whole(0, 65535, 8080, 'Port to listen on; 0 takes a free one.'),
+  WORKERS: {
+    ...whole(1, 256, 1, 'Processes that share the port; `auto` is one for each core.'),
+    wants: 'a whole number from 1 to 256, or auto',
+    auto: availableParallelism()
+  },
   LOG_LEVEL: literals(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     description: 'Least severe log line that is written; `debug` adds a line per request.',
     default: 'info'
@@ -47,6 +61,10 @@ export const settings = Type.Object({
     format: 'postgres-url'
   })),
   DATABASE_POOL_MAX: whole(1, 1000, 10, 'Most connections to PostgreSQL of one process.'),
+  DATABASE_PREPARE: literals(['on', 'off'], {
+    description: 'Named prepared statements. `off` behind a PgBouncer before 1.21 in transaction mode.',
+    default: 'on'
+  }),
   DATABASE_START_TIMEOUT: whole(0, 3600, 30, 'How long to keep trying for a database that is away at start.'),
   DATABASE_CONNECT_TIMEOUT: whole(1, 60, 3, 'How long a request may wait for a connection.'),
   DATABASE_QUERY_TIMEOUT: whole(1, 60, 5, 'How long a statement may take.'),
@@ -88,9 +106,9 @@ export const settings = Type.Object({
   ARGON2_MEMORY_KIB: whole(1024, COSTLIEST.memory, 19456, 'Memory of one password hash, in KiB.'),
   ARGON2_TIME: whole(1, COSTLIEST.time, 2, 'Passes of one password hash over its memory.'),
   ARGON2_CONCURRENCY: {
-    // argon2 runs on libuv's four threads, which dns.lookup and fs share: one is always left to them.
-    ...whole(1, 1024, Math.min(3, availableParallelism()), 'Passwords hashed at one time.'),
-    defaultText: 'the cores, at most 3'
+    ...whole(1, 1024, hashesAtOnce(1), 'Passwords hashed at one time by one process.'),
+    derive: (values: Record<string, unknown>) => hashesAtOnce(values['WORKERS']),
+    defaultText: 'the cores, at most 3; with WORKERS, its share of them'
   },
   ARGON2_QUEUE: whole(0, 100000, 128, 'Passwords waiting for their turn; more are answered 503.')
 })
@@ -123,7 +141,7 @@ export function readSettings (env: Record<string, string | undefined>): Settings
   const values: Record<string, unknown> = {}
   for (const [name, schema] of Object.entries<TSchema>(settings.properties)) {
     const given = env[name]
-    const fallback: unknown = playground ? schema['playground'] ?? schema.default : schema.default
+    const fallback: unknown = (playground ? schema['playground'] : undefined) ?? schema['derive']?.(values) ?? schema.default
     const value = given ? parse(schema, given) : fallback
     if (value !== undefined) values[name] = value
   }
@@ -134,6 +152,7 @@ export function readSettings (env: Record<string, string | undefined>): Settings
 }
 
 function parse (schema: TSchema, given: string): unknown {
+  if (given === 'auto' && schema['auto'] !== undefined) return schema['auto']
   if (schema['type'] === 'integer') return /^-?\d{1,15}$/.test(given) ? Number(given) : given
   if (schema['type'] === 'array') return given.split(',').map(item => item.trim()).filter(item => item !== '')
   return given
