@@ -1,32 +1,9 @@
 import { availableParallelism } from 'node:os'
-import { FormatRegistry, type SchemaOptions, type Static, type TSchema, Type } from '@sinclair/typebox'
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { roles } from './access.ts'
 import { COSTLIEST } from './passwords.ts'
-
-FormatRegistry.Set('secret', text => Buffer.byteLength(text) >= 32)
-FormatRegistry.Set('postgres-url', text => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
-FormatRegistry.Set('origin', text => text === '*' || (URL.canParse(text) && new URL(text).origin === text))
-
-/** What a setting's schema says beside its type, for the messages, the README and .env.example. */
-interface About extends SchemaOptions {
-  description: string
-  /** what a right value looks like, to follow "must be" */
-  wants: string
-  default?: unknown
-  /** the default without DATABASE_URL, where it differs */
-  playground?: unknown
-}
-
-const whole = (minimum: number, maximum: number, initial: number, description: string) => {
-  const about: About = { description, wants: `a whole number from ${minimum} to ${maximum}`, default: initial }
-  return Type.Integer({ minimum, maximum, ...about })
-}
-
-const text = (about: About) => Type.String({ minLength: 1, ...about })
-
-const literals = <const T extends string>(names: readonly T[], about: Partial<About> = {}) =>
-  Type.Unsafe<T>(Type.Union(names.map(name => Type.Literal(name)), { ...about, wants: `one of ${names.join(', ')}` }))
+import { type About, literals, text, whole } from './setting.ts'
 
 /**
  * argon2 runs on libuv's threads, which dns.lookup and fs share. One process has four, and one is left to the others;
