@@ -26,7 +26,7 @@ export const settings = Type.Object({
   WORKERS: {
     ...whole(1, 256, 1, 'Processes that share the port; `auto` is one for each core.'),
     wants: 'a whole number from 1 to 256, or auto',
-    auto: availableParallelism()
+    auto: Math.min(256, availableParallelism())
   },
   LOG_LEVEL: literals(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     description: 'Least severe log line that is written; `debug` adds a line per request.',
