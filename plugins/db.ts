@@ -45,7 +45,11 @@ const isOurs = (error: unknown): boolean =>
 const unavailable = (cause: unknown): unknown =>
   isOurs(cause) || cause instanceof ApiError ? cause : new ApiError('DATABASE_UNAVAILABLE', undefined, { cause })
 
-function wrap (pool: pg.Pool): Database {
+/** @param named whether a connection keeps a statement prepared under its name, which saves parsing and planning it */
+function wrap (pool: pg.Pool, named: boolean): Database {
+  const run = async <Row> (client: pg.PoolClient, { name, text, values }: Statement<Row>): Promise<Row[]> =>
+    (await client.query(named ? { name, text, values } : { text, values })).rows
+
   /** Gives the client back good only after an error that says nothing about the connection. */
   async function withClient<Result> (work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
     let client: pg.PoolClient | undefined
@@ -62,12 +66,12 @@ function wrap (pool: pg.Pool): Database {
   }
 
   return {
-    query: async statement => await withClient(async client => (await client.query(statement)).rows),
+    query: async statement => await withClient(async client => await run(client, statement)),
 
     transaction: async work => await withClient(async client => {
       await client.query(begin)
       try {
-        const result = await work({ query: async statement => (await client.query(statement)).rows })
+        const result = await work({ query: async statement => await run(client, statement) })
         await client.query(commit)
         return result
       } catch (error) {
@@ -144,6 +148,6 @@ export default fp<{ config: Config }>(async function db (fastify, { config }) {
     // A restarting server ends idle connections; without these listeners it would end the process too.
     pool.on('error', error => fastify.log.warn(`idle database connection lost: ${error.message}`))
     pool.on('connect', client => client.on('error', () => {}))
-    fastify.decorate('db', wrap(pool))
+    fastify.decorate('db', wrap(pool, config.DATABASE_PREPARE === 'on'))
   })
 }, { name: 'db', fastify: '5.x' })

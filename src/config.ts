@@ -28,7 +28,7 @@ export function readSettings (env: Record<string, string | undefined>): Settings
   const values: Record<string, unknown> = {}
   for (const [name, schema] of Object.entries<TSchema>(settings.properties)) {
     const given = env[name]
-    const fallback: unknown = playground ? schema['playground'] ?? schema.default : schema.default
+    const fallback: unknown = (playground ? schema['playground'] : undefined) ?? schema['derive']?.(values) ?? schema.default
     const value = given ? parse(schema, given) : fallback
     if (value !== undefined) values[name] = value
   }
@@ -39,6 +39,7 @@ export function readSettings (env: Record<string, string | undefined>): Settings
 }
 
 function parse (schema: TSchema, given: string): unknown {
+  if (given === 'auto' && schema['auto'] !== undefined) return schema['auto']
   if (schema['type'] === 'integer') return /^-?\d{1,15}$/.test(given) ? Number(given) : given
   if (schema['type'] === 'array') return given.split(',').map(item => item.trim()).filter(item => item !== '')
   return given

@@ -1,26 +1,45 @@
+import cluster from 'node:cluster'
 import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import pino from 'pino'
 import { buildApp } from './app.ts'
 import { askPassword } from './ask-password.ts'
 import { type Config, isPlayground, readSettings } from './config.ts'
 import { createAdmin } from './create-admin.ts'
+import { logOptions } from './log.ts'
 import { openPlayground, type Playground } from './playground.ts'
 import type { Settings } from './settings.ts'
+import { CLOSE, Workers } from './workers.ts'
 
 // The process: the only reader of the environment, of the arguments and of signals.
 
 let app: FastifyInstance | undefined
+let workers: Workers | undefined
 let playground: Promise<Playground> | undefined
 
+/** How long closing may take, in milliseconds: a worker's ends first, so that the primary sees it end. */
+const GRACE = cluster.isWorker ? 9_000 : 10_000
+
 // Requests in flight are answered, then the pool is closed, then the playground's PostgreSQL stopped, also when the
-// signal comes while that is still starting. A second signal forces.
-const { close } = closeWithGrace({ delay: 10_000, logger: false }, async ({ err }) => {
+// signal comes while that is still starting. A second signal forces; a worker leaves that to the primary.
+const skip = cluster.isWorker ? ['SIGINT', 'SIGTERM'] as const : []
+const { close } = closeWithGrace({ delay: GRACE, logger: false, skip: [...skip] }, async ({ err }) => {
   // Before there is a service it is the settings or the database: the message says what to do, a stack would hide it.
   if (err) console.error(app ? err : err.message)
   await app?.close()
+  await workers?.close()
   await (await playground?.catch(() => undefined))?.close()
 })
+
+// A worker is told by the primary, and often by a signal as well: the first counts.
+let told = false
+const closeOnce = () => {
+  if (!told) close()
+  told = true
+}
+for (const signal of skip) process.on(signal, closeOnce)
+cluster.worker?.on('message', message => { if (message === CLOSE) closeOnce() })
 
 async function configure (settings: Settings, share: boolean): Promise<Config> {
   const { DATABASE_URL, JWT_SECRET } = settings
@@ -32,12 +51,24 @@ async function configure (settings: Settings, share: boolean): Promise<Config> {
 
 async function serve (settings: Settings): Promise<void> {
   const config = await configure(settings, false)
-  app = await buildApp(config)
-  await app.listen({ host: config.HOST, port: config.PORT })
+  const log = config.WORKERS > 1 && cluster.isPrimary ? await startWorkers(config) : await listen(config)
   if (isPlayground(settings)) {
-    app.log.warn(`This is a playground: anybody may sign up as ${config.SIGNUP_ROLES.join(', ')}, and the data is in ` +
+    log.warn(`This is a playground: anybody may sign up as ${config.SIGNUP_ROLES.join(', ')}, and the data is in ` +
       `${config.DATA_DIR}. Set DATABASE_URL and JWT_SECRET to run it as a service.`)
   }
+}
+
+async function listen (config: Config): Promise<FastifyBaseLogger> {
+  app = await buildApp(config)
+  await app.listen({ host: config.HOST, port: config.PORT })
+  return app.log
+}
+
+async function startWorkers (config: Config): Promise<FastifyBaseLogger> {
+  const log = pino(logOptions(config))
+  workers = new Workers(config, log)
+  await workers.start()
+  return log
 }
 
 async function runCreateAdmin (settings: Settings, args: string[]): Promise<void> {

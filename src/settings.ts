@@ -1,41 +1,17 @@
-import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
-import { FormatRegistry, type SchemaOptions, type Static, Type } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
 import { roles } from './access.ts'
 import { COSTLIEST } from './passwords.ts'
+import { type About, literals, text, whole } from './setting.ts'
 
-FormatRegistry.Set('secret', text => Buffer.byteLength(text) >= 32)
-FormatRegistry.Set('postgres-url', text => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
-FormatRegistry.Set('redis-url', text => /^rediss?:\/\//.test(text) && URL.canParse(text))
-// The names are those of the package proxy-addr, which Fastify reads the list with. `true` and a number of hops, which
-// it takes too, would believe whatever address a client claims.
-FormatRegistry.Set('proxy', text => {
-  const [address = '', bits, ...rest] = text.split('/')
-  const family = isIP(address)
-  if (family === 0) return ['loopback', 'linklocal', 'uniquelocal'].includes(text)
-  return bits === undefined || (rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
-})
-FormatRegistry.Set('origin', text => text === '*' || (URL.canParse(text) && new URL(text).origin === text))
-
-/** What a setting's schema says beside its type, for the messages, the README and .env.example. */
-interface About extends SchemaOptions {
-  description: string
-  /** what a right value looks like, to follow "must be" */
-  wants: string
-  default?: unknown
-  /** the default without DATABASE_URL, where it differs */
-  playground?: unknown
+/**
+ * argon2 runs on libuv's threads, which dns.lookup and fs share. One process has four, and one is left to the others;
+ * workers are given as many as they need (src/workers.ts), so there the cores decide.
+ */
+function hashesAtOnce (workers: unknown): number {
+  const cores = availableParallelism()
+  return typeof workers === 'number' && workers > 1 ? Math.max(1, Math.floor(cores / workers)) : Math.min(3, cores)
 }
-
-const whole = (minimum: number, maximum: number, initial: number, description: string) => {
-  const about: About = { description, wants: `a whole number from ${minimum} to ${maximum}`, default: initial }
-  return Type.Integer({ minimum, maximum, ...about })
-}
-
-const text = (about: About) => Type.String({ minLength: 1, ...about })
-
-const literals = <const T extends string>(names: readonly T[], about: Partial<About> = {}) =>
-  Type.Unsafe<T>(Type.Union(names.map(name => Type.Literal(name)), { ...about, wants: `one of ${names.join(', ')}` }))
 
 /** Every setting, in the order of the README's table. Times are in seconds. */
 export const settings = Type.Object({
@@ -46,6 +22,11 @@ export const settings = Type.Object({
     playground: 'localhost'
   }),
   PORT: whole(0, 65535, 8080, 'Port to listen on; 0 takes a free one.'),
+  WORKERS: {
+    ...whole(1, 256, 1, 'Processes that share the port; `auto` is one for each core.'),
+    wants: 'a whole number from 1 to 256, or auto',
+    auto: Math.min(256, availableParallelism())
+  },
   TRUST_PROXY: Type.Array(Type.String({ format: 'proxy' }), {
     description: 'Proxies whose X-Forwarded-For names the client\'s address. Without it a client is who connects.',
     wants: 'a comma-separated list of addresses, networks such as 10.0.0.0/8, loopback, linklocal or uniquelocal',
@@ -61,6 +42,10 @@ export const settings = Type.Object({
     format: 'postgres-url'
   })),
   DATABASE_POOL_MAX: whole(1, 1000, 10, 'Most connections to PostgreSQL of one process.'),
+  DATABASE_PREPARE: literals(['on', 'off'], {
+    description: 'Named prepared statements. `off` behind a PgBouncer before 1.21 in transaction mode.',
+    default: 'on'
+  }),
   DATABASE_START_TIMEOUT: whole(0, 3600, 30, 'How long to keep trying for a database that is away at start.'),
   DATABASE_CONNECT_TIMEOUT: whole(1, 60, 3, 'How long a request may wait for a connection.'),
   DATABASE_QUERY_TIMEOUT: whole(1, 60, 5, 'How long a statement may take.'),
@@ -136,9 +121,9 @@ export const settings = Type.Object({
   ARGON2_MEMORY_KIB: whole(1024, COSTLIEST.memory, 19456, 'Memory of one password hash, in KiB.'),
   ARGON2_TIME: whole(1, COSTLIEST.time, 2, 'Passes of one password hash over its memory.'),
   ARGON2_CONCURRENCY: {
-    // argon2 runs on libuv's four threads, which dns.lookup and fs share: one is always left to them.
-    ...whole(1, 1024, Math.min(3, availableParallelism()), 'Passwords hashed at one time.'),
-    defaultText: 'the cores, at most 3'
+    ...whole(1, 1024, hashesAtOnce(1), 'Passwords hashed at one time by one process.'),
+    derive: (values: Record<string, unknown>) => hashesAtOnce(values['WORKERS']),
+    defaultText: 'the cores, at most 3; with WORKERS, its share of them'
   },
   ARGON2_QUEUE: whole(0, 100000, 128, 'Passwords waiting for their turn; more are answered 503.')
 })

@@ -76,6 +76,21 @@ test('a statement\'s own fault keeps its connection', async t => {
   t.strictSame(await service.app.db.query(backend()), before)
 })
 
+test('statements are prepared by name, or not at all with DATABASE_PREPARE=off', async t => {
+  const prepared = statement({
+    name: 'prepared',
+    text: 'SELECT name FROM pg_prepared_statements',
+    values: () => [],
+    row: Type.Object({ name: Type.String() })
+  })
+  const url = await createDatabase(t)
+  for (const [DATABASE_PREPARE, names] of [['on', [{ name: 'prepared' }]], ['off', []]] as const) {
+    const { app } = await startApp(t, { DATABASE_URL: url, DATABASE_POOL_MAX: 1, DATABASE_PREPARE })
+    await app.db.query(prepared())
+    t.strictSame((await app.db.query(prepared())).filter(row => row.name === 'prepared'), names)
+  }
+})
+
 test('idle connections that the server ends are replaced', async t => {
   const service = await startApp(t)
   await service.signUp('alice')

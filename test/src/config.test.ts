@@ -8,8 +8,10 @@ const SERVICE = { DATABASE_URL: 'postgres://gatehouse:word@db.example.com:5432/g
 
 const COMMON = {
   PORT: 8080,
+  WORKERS: 1,
   LOG_LEVEL: 'info',
   DATABASE_POOL_MAX: 10,
+  DATABASE_PREPARE: 'on',
   DATABASE_START_TIMEOUT: 30,
   DATABASE_CONNECT_TIMEOUT: 3,
   DATABASE_QUERY_TIMEOUT: 5,
@@ -66,10 +68,12 @@ test('every setting can be given as text', async t => {
   const given = {
     HOST: '127.0.0.1',
     PORT: '0',
+    WORKERS: '2',
     TRUST_PROXY: '10.0.0.0/8, ::1,loopback',
     LOG_LEVEL: 'silent',
     DATABASE_URL: 'postgresql://localhost/gatehouse',
     DATABASE_POOL_MAX: '20',
+    DATABASE_PREPARE: 'off',
     DATABASE_START_TIMEOUT: '0',
     DATABASE_CONNECT_TIMEOUT: '1',
     DATABASE_QUERY_TIMEOUT: '2',
@@ -109,6 +113,7 @@ test('every setting can be given as text', async t => {
     ...given,
     PORT: 0,
     TRUST_PROXY: ['10.0.0.0/8', '::1', 'loopback'],
+    WORKERS: 2,
     DATABASE_POOL_MAX: 20,
     DATABASE_START_TIMEOUT: 0,
     DATABASE_CONNECT_TIMEOUT: 1,
@@ -160,10 +165,12 @@ test('each kind of fault names its setting and says how to mend it', async t => 
     ['PASSWORD_BLOCKLIST', 'one of on, off', 'true'],
     ['PASSWORD_MIN_LENGTH', 'a whole number from 1 to 128', '0', '129'],
     ['MAX_SESSIONS_PER_USER', 'a whole number from 1 to 10000', '0'],
+    ['WORKERS', 'a whole number from 1 to 256, or auto', '0', '257', 'AUTO', 'many'],
     ['LOG_LEVEL', 'one of fatal, error, warn, info, debug, trace, silent', 'loud', 'INFO'],
     ['DATABASE_URL', 'a PostgreSQL URL such as postgres://user:password@host:5432/database', 'mysql://localhost/x',
       'localhost:5432', 'postgres://user:pass word@:x', 'Host=db;Password=x'],
     ['DATABASE_POOL_MAX', 'a whole number from 1 to 1000', '0', '1001'],
+    ['DATABASE_PREPARE', 'one of on, off', 'true', '0'],
     ['DATABASE_START_TIMEOUT', 'a whole number from 0 to 3600', '-1', '3601'],
     ['DATABASE_CONNECT_TIMEOUT', 'a whole number from 1 to 60', '0', '61'],
     ['DATABASE_QUERY_TIMEOUT', 'a whole number from 1 to 60', '0', '61'],
@@ -184,6 +191,16 @@ test('each kind of fault names its setting and says how to mend it', async t => 
   for (const [name, wants, ...wrong] of cases) {
     for (const value of wrong) t.strictSame(faultsOf({ ...SERVICE, [name]: value }), [`${name} must be ${wants}`], value)
   }
+})
+
+test('WORKERS=auto is a worker for each core, and the cores are shared out to hash passwords', async t => {
+  const cores = availableParallelism()
+  t.equal(readSettings({ WORKERS: 'auto' }).WORKERS, cores)
+  t.equal(readSettings({ WORKERS: 'auto' }).ARGON2_CONCURRENCY, 1)
+  t.equal(readSettings({ WORKERS: '2' }).ARGON2_CONCURRENCY, Math.max(1, Math.floor(cores / 2)))
+  t.equal(readSettings({ WORKERS: '256' }).ARGON2_CONCURRENCY, 1, 'each can hash')
+  t.equal(readSettings({ WORKERS: '2', ARGON2_CONCURRENCY: '7' }).ARGON2_CONCURRENCY, 7)
+  t.strictSame(faultsOf({ PORT: 'auto' }), ['PORT must be a whole number from 0 to 65535'], 'no other number takes auto')
 })
 
 test('a secret is measured in bytes, not in characters', async t => {

@@ -1,0 +1,219 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { appendFile, chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Test } from 'tap'
+import { until } from '../support/wait.ts'
+
+// What the cluster tests start, and how all of it ends again.
+
+const exec = promisify(execFile)
+
+const ROOT = join(import.meta.dirname, '..', '..')
+
+/** Debian's newest PostgreSQL. */
+export const POSTGRES_BIN = readdirSync('/usr/lib/postgresql').map(Number).sort((a, b) => b - a)
+  .map(version => `/usr/lib/postgresql/${version}/bin`)[0] ?? ''
+
+/** The user that PostgreSQL, etcd and the poolers run as: some of them refuse to be root. */
+const asPostgres = ['setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups']
+
+/** A folder of the test's own that the user postgres may write to. */
+export async function createFolder (t: Test): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'gatehouse-cluster-'))
+  await chmod(folder, 0o755)
+  await give(folder)
+  t.teardown(async () => await rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+export async function give (path: string): Promise<void> {
+  const id = async (flag: string) => Number((await exec('id', [flag, 'postgres'])).stdout)
+  await chown(path, await id('-u'), await id('-g'))
+}
+
+export async function writeFor (path: string, text: string, mode = 0o600): Promise<string> {
+  await writeFile(path, text, { mode })
+  await give(path)
+  return path
+}
+
+/** A port that nobody listens on; kept from being given out twice. */
+const taken = new Set<number>()
+export async function freePort (): Promise<number> {
+  const server = createServer()
+  const port = await new Promise<number>(resolve => server.listen(0, '127.0.0.1', () => {
+    resolve((server.address() as AddressInfo).port)
+  }))
+  await new Promise(resolve => server.close(resolve))
+  if (taken.has(port)) return await freePort()
+  taken.add(port)
+  return port
+}
+
+/** A file of deploy/ with the test's addresses and ports in place of the example's. */
+export async function deployed (name: string, replace: Array<[from: string | RegExp, to: string]>): Promise<string> {
+  let text = await readFile(join(ROOT, 'deploy', name), 'utf8')
+  for (const [from, to] of replace) {
+    if (text.split(from).length === 1) throw new Error(`${name} has nothing like ${String(from)} any more`)
+    text = text.replaceAll(from, to)
+  }
+  return text
+}
+
+export interface Started {
+  pid: number
+  /** undefined while it runs, then its exit code, or the signal that ended it */
+  end (): number | string | undefined
+  ended: Promise<number | string>
+  output (): string
+  kill (signal: NodeJS.Signals): void
+}
+
+interface Options {
+  env?: Record<string, string>
+  folder: string
+  root?: boolean
+}
+
+/** A program in the background, its words in a file `<name>.log`, killed at the end of the test. */
+export function start (t: Test, name: string, command: string[], { env = {}, folder, root = false }: Options): Started {
+  const log = join(folder, `${name}.log`)
+  const to = openSync(log, 'a')
+  const [program = '', ...args] = root ? command : [...asPostgres, ...command]
+  const child: ChildProcess = spawn(program, args, {
+    cwd: folder,
+    // Nothing of the test runner's: no loaders, no coverage, no settings of the caller's shell.
+    env: { PATH: process.env['PATH'], LANG: 'C.UTF-8', HOME: folder, ...env },
+    stdio: ['ignore', to, to]
+  })
+  closeSync(to)
+  const ended = once(child, 'exit').then(([code, signal]) => code ?? signal)
+  const started = {
+    pid: Number(child.pid),
+    end: () => child.exitCode ?? child.signalCode ?? undefined,
+    ended,
+    output: () => readFileSync(log, 'utf8'),
+    kill: (signal: NodeJS.Signals) => { child.kill(signal) }
+  }
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await ended
+    if (!t.passing()) t.comment(`the end of ${name}'s log:\n${started.output().slice(-3000)}`)
+  })
+  return started
+}
+
+export async function run (command: string[], cwd = '/'): Promise<string> {
+  const [program = '', ...args] = command
+  return (await exec(program, args, { cwd })).stdout
+}
+
+/** Kills every process of a PostgreSQL at once, as the loss of its machine does. */
+export async function killPostgres (data: string): Promise<void> {
+  await until('every process of it to be gone', () => {
+    const own = processesIn(data)
+    for (const pid of own) process.kill(pid, 'SIGKILL')
+    return own.length === 0
+  })
+}
+
+/** The processes whose working folder is this one, as those of a PostgreSQL's have its data folder. */
+function processesIn (folder: string): number[] {
+  return readdirSync('/proc').filter(name => /^\d+$/.test(name)).filter(pid => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`) === folder
+    } catch {
+      return false
+    }
+  }).map(Number)
+}
+
+export const PASSWORD = 'only-in-this-test'
+
+/** A PostgreSQL of the test's own, with the user postgres and PASSWORD. */
+export async function startPostgres (t: Test, { conf = [], hba = 'host all all 127.0.0.1/32 scram-sha-256' }: { conf?: string[], hba?: string } = {}): Promise<{ port: number, folder: string }> {
+  const [folder, port] = [await createFolder(t), await freePort()]
+  const data = join(folder, 'data')
+  const passwordFile = await writeFor(join(folder, 'password'), PASSWORD)
+  await run([...asPostgres, `${POSTGRES_BIN}/initdb`, '-D', data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '-E', 'UTF8'])
+  await appendFile(join(data, 'postgresql.conf'), [
+    '', 'listen_addresses = \'127.0.0.1\'', 'unix_socket_directories = \'\'', 'fsync = off', `port = ${port}`, ...conf, ''
+  ].join('\n'))
+  await writeFile(join(data, 'pg_hba.conf'), `${hba}\n`)
+  const server = start(t, 'postgres', [`${POSTGRES_BIN}/postgres`, '-D', data], { folder })
+  await until('PostgreSQL', () => server.output().includes('ready to accept connections'))
+  return { port, folder }
+}
+
+export interface Instance extends Started {
+  url: string
+}
+
+/** Hashes cheap enough for a test, limits wider than its load; a setting this version does not have is ignored. */
+const SETTINGS = {
+  JWT_SECRET: 'a secret of the cluster tests, at least 32 bytes',
+  ARGON2_MEMORY_KIB: '1024',
+  ARGON2_TIME: '1',
+  RATE_LIMIT_SIGNUP: '100000',
+  RATE_LIMIT_SIGNIN: '100000',
+  RATE_LIMIT_REFRESH: '100000'
+}
+
+/** The built service as a process, not necessarily listening yet. */
+export async function startInstance (t: Test, folder: string, name: string, env: Record<string, string>): Promise<Instance> {
+  const { HOST = '127.0.0.1', PORT = String(await freePort()) } = env
+  const home = join(folder, name)
+  await mkdir(home)
+  const command = ['node', '--enable-source-maps', join(ROOT, 'dist', 'src', 'server.js')]
+  const started = start(t, name, command, { folder: home, root: true, env: { ...SETTINGS, HOST, PORT, ...env } })
+  return { ...started, url: `http://${HOST}:${PORT}` }
+}
+
+export const listens = async (instance: Instance): Promise<void> => {
+  await until(`${instance.url} to listen`, () => {
+    if (instance.end() !== undefined) throw new Error(`the service ended: ${instance.output()}`)
+    return instance.output().includes('Server listening')
+  }, 60_000)
+}
+
+export interface Reply {
+  status: number
+  body: Record<string, unknown>
+}
+
+/** One request; a connection that fails is status 0. */
+export async function send (url: string, path: string, { body, token }: { body?: unknown, token?: string } = {}): Promise<Reply> {
+  try {
+    const reply = await fetch(`${url}/api/${path}`, {
+      headers: { 'content-type': 'application/json', ...token !== undefined && { 'x-access-token': token } },
+      ...body !== undefined && { method: 'POST', body: JSON.stringify(body) },
+      signal: AbortSignal.timeout(30_000)
+    })
+    const text = await reply.text()
+    return { status: reply.status, body: text.startsWith('{') ? JSON.parse(text) : { text } }
+  } catch (error) {
+    return { status: 0, body: { error: String(Object(error).cause ?? error) } }
+  }
+}
+
+export const account = (username: string) => ({ username, email: `${username}@example.com`, password: 'correct horse' })
+
+export const signIn = async (url: string, username: string): Promise<Reply> =>
+  await send(url, 'auth/signin', { body: { username, password: 'correct horse' } })
+
+/** Sign-up, sign-in, a refresh, the caller's own account and a board; every reply has to be a 200. */
+export async function walk (t: Test, url: string, username: string): Promise<void> {
+  const signedUp = await send(url, 'auth/signup', { body: account(username) })
+  const signedIn = await signIn(url, username)
+  const refreshed = await send(url, 'auth/refreshtoken', { body: { refreshToken: signedIn.body['refreshToken'] } })
+  const token = String(refreshed.body['accessToken'])
+  const me = await send(url, 'users/me', { token })
+  const board = await send(url, 'test/user', { token })
+  t.strictSame([signedUp, signedIn, refreshed, me, board].map(reply => reply.status), [200, 200, 200, 200, 200])
+  t.equal(me.body['username'], username)
+}
