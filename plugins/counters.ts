@@ -57,8 +57,8 @@ function toCounter (limiter: RateLimiterAbstract): Counter {
     ({ total: consumedPoints, msLeft: Math.max(0, msBeforeNext) })
   const ask = async <T> (question: Promise<T>): Promise<T> => await question.catch((error: unknown) => {
     // What `db` throws says itself what it is; all else is a Redis that is away.
+    /* c8 ignore start: needs a Redis */
     const isSaid = error instanceof ApiError || error instanceof pg.DatabaseError
-    /* c8 ignore start: only Redis throws anything else */
     throw isSaid ? error : new ApiError('DATABASE_UNAVAILABLE', undefined, { cause: error })
     /* c8 ignore stop */
   })
