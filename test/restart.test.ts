@@ -6,6 +6,9 @@ import { PASSWORD, signUpBody, sql, startApp } from './support/app.ts'
 import { createFolder } from './support/folder.ts'
 import { until } from './support/wait.ts'
 
+/** The default of AUTHORITY_HEARTBEAT and a second, in milliseconds. */
+const HEARTBEAT_AND_A_SECOND = 2000
+
 const unavailable = { message: 'The database is not available. Please try again.', code: 'DATABASE_UNAVAILABLE' }
 
 test('killed backends and a restarting PostgreSQL under load', async t => {
@@ -67,10 +70,25 @@ test('killed backends and a restarting PostgreSQL under load', async t => {
     await recovers('every backend killed')
   }
   for (const mode of ['fast', 'immediate'] as const) {
+    await service.signUp(mode)
+    const victim = await service.signIn(mode)
+    const enter = async () => (await service.get('/api/test/user', { 'x-access-token': victim.accessToken })).status
+    t.equal(await enter(), 200)
     await underLoad()
     await postgres.stop(mode)
+    const since = Date.now()
     t.equal(await send('users/me'), 503, 'away')
+    await until('what was remembered to be in doubt', async () => await enter() === 503)
+    t.ok(Date.now() - since < HEARTBEAT_AND_A_SECOND, `${Date.now() - since} ms`)
     await postgres.start({ port: Number(new URL(url).port) })
+    await sql(url, 'DELETE FROM refresh_tokens WHERE user_id = $1', [victim.id])
+    const answers = new Set<number>()
+    for (let i = 0; i < 100; i++) {
+      answers.add(await enter())
+      await sleep(10)
+    }
+    t.notOk(answers.has(200), 'no yes to a session that ended while the connection was down')
+    t.ok(answers.has(401))
     await recovers(mode)
   }
   load.on = false
