@@ -16,7 +16,7 @@ test('killed backends and a restarting PostgreSQL under load', async t => {
   await postgres.start()
   t.teardown(async () => await postgres.stop('immediate'))
   const url = await postgres.url()
-  const service = await startApp(t, { DATABASE_URL: url })
+  const service = await startApp(t, { DATABASE_URL: url, MAX_SESSIONS_PER_USER: 10_000 })
   const address = await service.app.listen({ port: 0, host: '127.0.0.1' })
   await service.signUp('alice')
   const alice = await service.signIn('alice')
