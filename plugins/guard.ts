@@ -82,7 +82,9 @@ export default fp(async function guard (fastify) {
   // in the steady state nothing is waited for.
   function prepend (route: RouteOptions, access: Access): void {
     route.onRequest = [
-      (request, _reply, done) => {
+      (request, reply, done) => {
+        // What a signed-in user gets is for nobody's cache (plugins/no-store.ts); here, so that it costs no hook.
+        reply.header('cache-control', 'no-store')
         try {
           const claims = accessTokens.verify(tokenOf(request))
           const grant = authority.recall(claims)

@@ -1,6 +1,6 @@
-import argon2 from 'argon2'
 import fastq from 'fastq'
 import fp from 'fastify-plugin'
+import { loadArgon2 } from '../src/argon2.ts'
 import type { Config } from '../src/config.ts'
 import { ApiError } from '../src/errors.ts'
 import { isRunnable, isWeaker } from '../src/passwords.ts'
@@ -29,12 +29,8 @@ declare module 'fastify' {
  */
 export default fp<{ config: Config }>(async function passwords (fastify, { config }) {
   const cost = { memory: config.ARGON2_MEMORY_KIB, time: config.ARGON2_TIME, parallelism: 1 }
-  const options = {
-    type: argon2.argon2id,
-    memoryCost: cost.memory,
-    timeCost: cost.time,
-    parallelism: cost.parallelism
-  }
+  const argon2 = await loadArgon2()
+  fastify.log.debug(`passwords are hashed by ${argon2.name}`)
   const most = config.ARGON2_CONCURRENCY + config.ARGON2_QUEUE
   const queue = fastq.promise(async (job: () => Promise<void>) => await job(), config.ARGON2_CONCURRENCY)
 
@@ -47,8 +43,8 @@ export default fp<{ config: Config }>(async function passwords (fastify, { confi
     })
   }
 
-  const hash = async (password: string) => await run(async () => await argon2.hash(password, options))
-  const stranger = await argon2.hash('nobody has this password', options)
+  const hash = async (password: string) => await run(async () => await argon2.hash(password, cost))
+  const stranger = await argon2.hash('nobody has this password', cost)
 
   fastify.decorate('passwords', {
     hash,

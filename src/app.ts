@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import autoload from '@fastify/autoload'
+import pino from 'pino'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { answerBadConnection, sendError } from '../plugins/error-handler.ts'
 import type { Config } from './config.ts'
 import { logOptions, type LogStream } from './log.ts'
+import { withLateChildren } from './request-logger.ts'
 
 /**
  * The whole service, not yet listening: plugins, then routes, each a folder that is loaded file by file. Tests mount
@@ -13,7 +15,7 @@ import { logOptions, type LogStream } from './log.ts'
  */
 export async function buildApp (config: Config, stream?: LogStream): Promise<FastifyInstance> {
   const app = Fastify({
-    logger: logOptions(config, stream),
+    loggerInstance: withLateChildren(pino(logOptions(config), stream ?? pino.destination(1))),
     // A line per request costs near half of a trivial route's throughput; plugins/request-log.ts writes one at level debug.
     logController: new LogController({ disableRequestLogging: true }),
     // Never `true`: whoever connects could claim any address, and so escape the limits.

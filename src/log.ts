@@ -16,10 +16,4 @@ export function describeError (error: Error & { code?: unknown, severity?: unkno
 }
 
 /** The logger's options; pino writes one JSON line per entry. */
-export function logOptions (config: Config, stream?: LogStream) {
-  return {
-    level: config.LOG_LEVEL,
-    serializers: { err: describeError },
-    ...stream && { stream }
-  }
-}
+export const logOptions = (config: Config) => ({ level: config.LOG_LEVEL, serializers: { err: describeError } })
