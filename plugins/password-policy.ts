@@ -17,7 +17,9 @@ export default fp<{ config: Config }>(async function passwordPolicy (fastify, { 
   }
   // Imported only where it is wanted: unpacking its 49,000 passwords takes some 40 ms.
   const { dictionary } = await import('@zxcvbn-ts/language-common')
-  const common = new Set(dictionary['passwords-common'].filter(password => password.length >= config.PASSWORD_MIN_LENGTH))
+  const long = dictionary['passwords-common'].filter(password => password.length >= config.PASSWORD_MIN_LENGTH)
+  // Copied: a piece of a text keeps the whole text, with all the short ones, in memory.
+  const common = new Set(structuredClone(long))
 
   fastify.decorate('refuseWeakPassword', (password, { username, email }) => {
     const reason = weaknessOf(password, [username, email, email.replace(/@.*/, ''), 'gatehouse', config.JWT_ISSUER], common)

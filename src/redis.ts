@@ -1,6 +1,6 @@
 /* c8 ignore start: runs with a real Redis, in npm run test:redis */
 import type { FastifyBaseLogger } from 'fastify'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import type { Settings } from './settings.ts'
 
 /**
@@ -8,7 +8,9 @@ import type { Settings } from './settings.ts'
  * Redis is away, commands fail at once, and requests that need one are answered 503.
  */
 export async function connectRedis (url: string, settings: Settings, log: FastifyBaseLogger): Promise<Redis> {
-  const client = new Redis(url, {
+  // Loaded by those who use it: it takes some MiB.
+  const ioredis = await import('ioredis')
+  const client = new ioredis.Redis(url, {
     connectionName: 'gatehouse',
     connectTimeout: settings.DATABASE_CONNECT_TIMEOUT * 1000,
     commandTimeout: settings.DATABASE_QUERY_TIMEOUT * 1000,

@@ -73,7 +73,7 @@ test('a public route has no caller, and says so', async t => {
   const reply = await app.inject('/whoami')
   t.equal(reply.statusCode, 500)
   t.strictSame(reply.json(), { message: 'Something went wrong on our side.', code: 'INTERNAL' })
-  t.match(logs, [{ level: 50, code: 'INTERNAL', err: { message: 'a public route has no caller' } }])
+  t.match(logs.filter(line => line['level'] === 50), [{ code: 'INTERNAL', err: { message: 'a public route has no caller' } }])
 })
 
 test('hooks that a route brings itself run after the guard\'s', async t => {

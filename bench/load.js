@@ -1,0 +1,75 @@
+import { performance } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import autocannon from 'autocannon'
+import { Client, request } from 'undici'
+
+/** @typedef {{ rate: number, failed: number }} Measured requests answered as expected a second, and the others */
+
+/**
+ * The same request over and over.
+ * @returns {Promise<Measured>}
+ */
+export async function repeat ({ url, seconds, connections, ...rest }) {
+  const { requests, non2xx, errors } = await autocannon({ url, duration: seconds, connections, ...rest })
+  return { rate: (requests.total - non2xx) / seconds, failed: non2xx + errors }
+}
+
+export async function send (origin, path, { token, body } = {}) {
+  const reply = await request(`${origin}${path}`, {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { ...token && { 'x-access-token': token }, ...body !== undefined && { 'content-type': 'application/json' } },
+    ...body !== undefined && { body: JSON.stringify(body) }
+  })
+  return { status: reply.statusCode, body: await reply.body.text() }
+}
+
+/**
+ * Each connection sends one request after the other, the next made from the reply before it.
+ * @param {{ origin: string, path: string, seconds: number, connections: number, first: (index: number) => object, next: (body: object, reply: object, index: number) => object }} options
+ * @returns {Promise<Measured>}
+ */
+export async function chain ({ origin, path, seconds, connections, first, next }) {
+  const until = performance.now() + seconds * 1000
+  let answered = 0
+  let failed = 0
+  await Promise.all(Array.from({ length: connections }, async (_, index) => {
+    const client = new Client(origin)
+    let body = first(index)
+    while (performance.now() < until) {
+      const reply = await client.request({
+        method: 'POST', path, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body)
+      })
+      const text = await reply.body.text()
+      // What comes back after the bell is not counted, or 64 slow requests under way would be a rate of their own.
+      if (reply.statusCode !== 200) failed++
+      else if (performance.now() < until) answered++
+      body = next(body, reply.statusCode === 200 ? JSON.parse(text) : {}, index)
+    }
+    await client.close()
+  }))
+  return { rate: answered / seconds, failed }
+}
+
+/**
+ * One request every so often, whatever became of the one before; its latency counts from when it was due, so that a
+ * server which stalls cannot hide by slowing the sender.
+ * @returns {Promise<{ p50: number, p99: number, failed: number }>} in milliseconds
+ */
+export async function pace ({ origin, path, token, seconds, perSecond }) {
+  const begin = performance.now()
+  const latencies = []
+  let failed = 0
+  const running = []
+  for (let i = 0; i < seconds * perSecond; i++) {
+    const due = begin + i * 1000 / perSecond
+    if (due > performance.now()) await sleep(due - performance.now())
+    running.push(send(origin, path, { token }).then(({ status }) => {
+      latencies.push(performance.now() - due)
+      if (status !== 200) failed++
+    }, () => { failed++ }))
+  }
+  await Promise.all(running)
+  latencies.sort((a, b) => a - b)
+  const at = share => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))]
+  return { p50: at(0.5), p99: at(0.99), failed }
+}

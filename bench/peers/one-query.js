@@ -1,0 +1,13 @@
+import Fastify from 'fastify'
+import pg from 'pg'
+
+// The ceiling of whoever asks the database at each request: one prepared primary-key query.
+const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 })
+const app = Fastify()
+app.get('/', async () => ({}))
+app.get('/api/test/admin', async (_request, reply) => {
+  const { rows } = await pool.query({ name: 'user', text: 'SELECT id, username FROM users WHERE id = $1', values: [1] })
+  if (rows.length === 0) reply.code(401)
+  return 'Admin Content.'
+})
+await app.listen({ host: process.env.HOST, port: Number(process.env.PORT) })

@@ -1,0 +1,76 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { EmbeddedPostgres } from '../dist/src/embedded-postgres.js'
+import { argon2Loop } from './argon2-loop.js'
+import { startContestants } from './contestants.js'
+import { median, toSvg, toTable } from './report.js'
+import { BARS, MIX_P99, prepare, WORKLOADS } from './workloads.js'
+
+// npm run bench [-- --quick] [--only "board user"]: every workload against its peers, in alternation. A share of the
+// machine that changes meanwhile hits all of them alike, so only the ratios are claims.
+
+const { values: { quick, only } } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
+const ROUNDS = quick ? 3 : 5
+const SECONDS = quick ? 1 : 4
+const chosen = Object.entries(WORKLOADS).filter(([workload]) => only === undefined || workload === only)
+if (chosen.length === 0) throw new Error(`There is no workload "${only}": ${Object.keys(WORKLOADS).join(', ')}`)
+const LOOPS = ['argon2', '@node-rs/argon2']
+
+const dir = await mkdtemp(join(tmpdir(), 'gatehouse-bench-'))
+const postgres = await EmbeddedPostgres.at(join(dir, 'postgres'), 'bench')
+await postgres.start()
+const results = []
+let services = {}
+try {
+  const names = [...new Set(chosen.flatMap(([, { contestants }]) => contestants))]
+  services = await startContestants(names.filter(name => !LOOPS.includes(name)), await postgres.url())
+  const { startMs } = services.gatehouse
+  const idle = services.gatehouse.memory()
+  for (const service of Object.values(services)) await prepare(service)
+  for (const name of LOOPS) services[name] = argon2Loop(name)
+
+  for (const [workload, { contestants, run }] of chosen) {
+    const measure = async (service, seconds) => service.run ? await service.run(seconds) : await run(service, { seconds })
+    const rates = Object.fromEntries(contestants.map(name => [name, []]))
+    const failed = Object.fromEntries(contestants.map(name => [name, 0]))
+    for (const name of contestants) await measure(services[name], 1)
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const name of contestants) {
+        const measured = await measure(services[name], SECONDS)
+        rates[name].push(measured.rate)
+        failed[name] += measured.failed
+      }
+    }
+    results.push({
+      workload,
+      contestants: contestants.map(name => ({
+        name, rates: rates[name], median: median(rates[name]), failed: failed[name], memory: services[name].memory()
+      }))
+    })
+    console.error(`${workload} is measured`)
+  }
+
+  const machine = `${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`
+  console.log(`${machine}; ${ROUNDS} rounds of ${SECONDS} s\n\n${toTable(results)}\n`)
+  console.log(`gatehouse: listening and answering ${Math.round(startMs)} ms after node started, on an empty database; ${Math.round(idle)} MiB idle`)
+  const rateOf = (workload, name) => results.find(result => result.workload === workload)?.contestants.find(contestant => contestant.name === name)?.median
+  for (const [workload, other, bar] of BARS) {
+    const ratio = rateOf(workload, 'gatehouse') / rateOf(workload, other)
+    if (!Number.isNaN(ratio)) console.log(`${ratio >= bar ? 'met ' : 'MISS'} ${workload}: ${ratio.toFixed(2)} × ${other}, wanted ${bar}`)
+  }
+  const p99 = rateOf('mix', 'gatehouse')
+  if (p99 !== undefined) console.log(`${p99 <= MIX_P99 ? 'met ' : 'MISS'} mix: p99 ${Math.round(p99)} ms, wanted at most ${MIX_P99}`)
+  const own = results.filter(({ contestants }) => contestants.some(({ name, failed }) => name === 'gatehouse' && failed > 0))
+  if (own.length > 0) throw new Error(`gatehouse refused requests of: ${own.map(({ workload }) => workload).join(', ')}`)
+  if (!quick && only === undefined) {
+    const docs = new URL('../docs/', import.meta.url)
+    await writeFile(new URL('bench.json', docs), `${JSON.stringify({ machine, rounds: ROUNDS, seconds: SECONDS, startMs, idle, results }, null, 1)}\n`)
+    await writeFile(new URL('bench.svg', docs), toSvg(results, machine))
+  }
+} finally {
+  for (const service of Object.values(services)) await service.stop()
+  await postgres.stop('immediate')
+  await rm(dir, { recursive: true, force: true })
+}
