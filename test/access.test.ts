@@ -23,6 +23,8 @@ const MATRIX: Record<Access, Row[]> = {
   public: [
     ['GET', '/'],
     ['GET', '/api/test/all'],
+    ['GET', '/health/live'],
+    ['GET', '/health/ready'],
     ['POST', '/api/auth/signup', ({ name }) => ({ payload: { username: `${name}x`, email: `${name}x@example.com`, password: PASSWORD } })],
     ['POST', '/api/auth/signin', ({ name }) => ({ payload: { username: name, password: PASSWORD } })],
     ['POST', '/api/auth/refreshtoken', ({ refreshToken }) => ({ payload: { refreshToken } })],
