@@ -22,6 +22,7 @@ type Row = [method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, request?: (t
 const MATRIX: Record<Access, Row[]> = {
   public: [
     ['GET', '/'],
+    ['GET', '/.well-known/jwks.json'],
     ['GET', '/api/test/all'],
     ['POST', '/api/auth/signup', ({ name }) => ({ payload: { username: `${name}x`, email: `${name}x@example.com`, password: PASSWORD } })],
     ['POST', '/api/auth/signin', ({ name }) => ({ payload: { username: name, password: PASSWORD } })],

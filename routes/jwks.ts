@@ -1,3 +1,4 @@
+import type { JsonWebKey } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 
@@ -10,7 +11,7 @@ const MAX_AGE = 300
 const text = Type.Optional(Type.String())
 
 // The members that may be seen, one by one: were a private one ever among the keys, it would not be written.
-const PublicKey = Type.Object({
+const PublicKey = Type.Unsafe<JsonWebKey>(Type.Object({
   kid: Type.String(),
   alg: Type.String(),
   use: Type.String(),
@@ -20,11 +21,14 @@ const PublicKey = Type.Object({
   y: text,
   n: text,
   e: text
-})
+}))
 
-/** RFC 7517 §5. As application/json, which every reader of key sets takes. */
+/**
+ * RFC 7517 §5. As application/json, which every reader of key sets takes. Not in a folder .well-known: TypeScript's
+ * patterns pass over folders that begin with a dot.
+ */
 export default (async fastify => {
-  fastify.get('/jwks.json', {
+  fastify.get('/.well-known/jwks.json', {
     config: { access: 'public' },
     schema: {
       summary: 'The public keys that access tokens are verified with; none with JWT_SECRET.',
@@ -32,6 +36,6 @@ export default (async fastify => {
     }
   }, async (_request, reply) => {
     reply.header('cache-control', `public, max-age=${MAX_AGE}`)
-    return { keys: fastify.accessTokens.publicJwks() }
+    return { keys: [...fastify.accessTokens.publicJwks()] }
   })
 }) satisfies FastifyPluginAsyncTypebox
