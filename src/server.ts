@@ -16,6 +16,7 @@ import { CLOSE, RELOAD, Workers } from './workers.ts'
 // The process: the only reader of the environment, of the arguments and of signals.
 
 let app: FastifyInstance | undefined
+let starting: Promise<FastifyInstance> | undefined
 let workers: Workers | undefined
 let playground: Promise<Playground> | undefined
 
@@ -42,8 +43,14 @@ const closeOnce = () => {
 for (const signal of skip) process.on(signal, closeOnce)
 cluster.worker?.on('message', message => {
   if (message === CLOSE) closeOnce()
-  if (message === RELOAD) app?.accessTokens.reload()
+  if (message === RELOAD) reload()
 })
+
+/** One that is about to start reads its keys anyway; one that is just starting may have read them already. */
+function reload (): void {
+  starting?.then(({ accessTokens }) => accessTokens.reload(), () => {})
+  workers?.reload()
+}
 
 // Without keys to read again it ends the service, as it does when a terminal is closed.
 let onHangUp = closeOnce
@@ -58,12 +65,7 @@ async function configure (settings: Settings, share: boolean): Promise<Config> {
 }
 
 async function serve (settings: Settings): Promise<void> {
-  if (settings.JWT_KEYS !== undefined) {
-    onHangUp = () => {
-      app?.accessTokens.reload()
-      workers?.reload()
-    }
-  }
+  if (settings.JWT_KEYS !== undefined) onHangUp = reload
   const config = await configure(settings, false)
   const log = config.WORKERS > 1 && cluster.isPrimary ? await startWorkers(config) : await listen(config)
   if (isPlayground(settings)) {
@@ -73,7 +75,8 @@ async function serve (settings: Settings): Promise<void> {
 }
 
 async function listen (config: Config): Promise<FastifyBaseLogger> {
-  app = await buildApp(config)
+  starting = buildApp(config)
+  app = await starting
   await app.listen({ host: config.HOST, port: config.PORT })
   return app.log
 }
