@@ -6,7 +6,7 @@ import {
 } from '../sql/refresh-tokens.ts'
 import type { Role } from '../src/access.ts'
 import { clientAddress } from '../src/client-address.ts'
-import type { Config } from '../src/config.ts'
+import { type Config, refreshSecrets } from '../src/config.ts'
 import { ApiError } from '../src/errors.ts'
 import { RefreshTokenCodec } from '../src/refresh-token.ts'
 import { logSecurityEvent } from '../src/security-events.ts'
@@ -61,7 +61,7 @@ const USER_AGENT_LENGTH = 512
 
 export default fp<{ config: Config }>(async function sessions (fastify, { config }) {
   const { db, accessTokens, authority } = fastify
-  const codec = new RefreshTokenCodec(config.JWT_SECRET)
+  const codec = new RefreshTokenCodec(...refreshSecrets(config))
   const { step, lead } = ROTATIONS[config.REFRESH_ROTATION]
   const rules: RotationRules = { step, grace: config.REFRESH_GRACE, idle: config.REFRESH_IDLE_TTL }
 
@@ -92,7 +92,7 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
       if (session) {
         return {
           accessToken: accessTokens.issue({ id: userId, roles: session.roles }, sessionId, session.expiresAt),
-          refreshToken: codec.encode({ userId, sessionId, generation: session.generation + lead })
+          refreshToken: codec.encode({ userId, sessionId, generation: session.generation + lead }, shown.key)
         }
       }
       const [ended] = await db.query(endRefusedSession(shown, rules))

@@ -9,6 +9,12 @@ export interface RefreshClaims {
   generation: number
 }
 
+/** A token that was shown. */
+export interface ShownToken extends RefreshClaims {
+  /** The key that signed it. */
+  key: KeyObject
+}
+
 // version 1 | user id 8 | session id 16 | generation 4 | HMAC-SHA-256 32, in bytes.
 const VERSION = 1
 const USER = 1
@@ -25,36 +31,47 @@ const LENGTH = 61
  */
 export class RefreshTokenCodec {
   readonly #key: KeyObject
+  readonly #accepted: readonly KeyObject[]
 
-  /** @param secret the service's secret; HKDF (RFC 5869) separates this key from the one that signs access tokens */
-  constructor (secret: string) {
-    this.#key = createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', 'gatehouse refresh token v1', 32)))
+  /** @param accepted further secrets whose tokens are good */
+  constructor (secret: string, ...accepted: string[]) {
+    this.#key = deriveKey(secret)
+    this.#accepted = accepted.map(deriveKey)
   }
 
-  encode ({ userId, sessionId, generation }: RefreshClaims): string {
+  /**
+   * @param key for a successor, the key of the token shown: so the same token gives the same successor while secrets
+   * change. Moving a session to the new secret would not let the old one go sooner: clients keep their first token.
+   */
+  encode ({ userId, sessionId, generation }: RefreshClaims, key = this.#key): string {
     const token = Buffer.alloc(LENGTH)
     token.writeUInt8(VERSION)
     token.writeBigUInt64BE(BigInt(userId), USER)
     token.set(parse(sessionId), SESSION)
     token.writeUInt32BE(generation, GENERATION)
-    this.#mac(token).copy(token, MAC)
+    mac(token, key).copy(token, MAC)
     return token.toString('base64url')
   }
 
   /** The claims of a token this service has issued, else undefined: any other text, of any length, is safe to show. */
-  decode (text: string): RefreshClaims | undefined {
+  decode (text: string): ShownToken | undefined {
     const token = Buffer.from(text, 'base64url')
     // Decoding skips what is no base64url and ignores unused bits: only the one canonical spelling is the token.
     if (token.length !== LENGTH || token.toString('base64url') !== text) return undefined
-    if (token.readUInt8() !== VERSION || !timingSafeEqual(token.subarray(MAC), this.#mac(token))) return undefined
-    return {
+    if (token.readUInt8() !== VERSION) return undefined
+    const key = [this.#key, ...this.#accepted].find(each => timingSafeEqual(token.subarray(MAC), mac(token, each)))
+    return key && {
+      key,
       userId: Number(token.readBigUInt64BE(USER)),
       sessionId: stringify(token, SESSION),
       generation: token.readUInt32BE(GENERATION)
     }
   }
-
-  #mac (token: Buffer): Buffer {
-    return createHmac('sha256', this.#key).update(token.subarray(0, MAC)).digest()
-  }
 }
+
+/** HKDF (RFC 5869) separates the key from the one that signs access tokens, where the secret is the same. */
+const deriveKey = (secret: string): KeyObject =>
+  createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', 'gatehouse refresh token v1', 32)))
+
+const mac = (token: Buffer, key: KeyObject): Buffer =>
+  createHmac('sha256', key).update(token.subarray(0, MAC)).digest()

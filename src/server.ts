@@ -7,14 +7,16 @@ import { buildApp } from './app.ts'
 import { askPassword } from './ask-password.ts'
 import { type Config, isPlayground, readSettings } from './config.ts'
 import { createAdmin } from './create-admin.ts'
+import { runKeys } from './keys-command.ts'
 import { logOptions } from './log.ts'
 import { openPlayground, type Playground } from './playground.ts'
 import type { Settings } from './settings.ts'
-import { CLOSE, Workers } from './workers.ts'
+import { CLOSE, RELOAD, Workers } from './workers.ts'
 
 // The process: the only reader of the environment, of the arguments and of signals.
 
 let app: FastifyInstance | undefined
+let starting: Promise<FastifyInstance> | undefined
 let workers: Workers | undefined
 let playground: Promise<Playground> | undefined
 
@@ -24,7 +26,7 @@ const GRACE = cluster.isWorker ? 9_000 : 10_000
 // Requests in flight are answered, then the pool is closed, then the playground's PostgreSQL stopped, also when the
 // signal comes while that is still starting. A second signal forces; a worker leaves that to the primary.
 const skip = cluster.isWorker ? ['SIGINT', 'SIGTERM'] as const : []
-const { close } = closeWithGrace({ delay: GRACE, logger: false, skip: [...skip] }, async ({ err }) => {
+const { close } = closeWithGrace({ delay: GRACE, logger: false, skip: ['SIGHUP', ...skip] }, async ({ err }) => {
   // Before there is a service it is the settings or the database: the message says what to do, a stack would hide it.
   if (err) console.error(app ? err : err.message)
   await app?.close()
@@ -39,10 +41,23 @@ const closeOnce = () => {
   told = true
 }
 for (const signal of skip) process.on(signal, closeOnce)
-cluster.worker?.on('message', message => { if (message === CLOSE) closeOnce() })
+cluster.worker?.on('message', message => {
+  if (message === CLOSE) closeOnce()
+  if (message === RELOAD) reload()
+})
+
+/** One that is about to start reads its keys anyway; one that is just starting may have read them already. */
+function reload (): void {
+  starting?.then(({ accessTokens }) => accessTokens.reload(), () => {})
+  workers?.reload()
+}
+
+// Without keys to read again it ends the service, as it does when a terminal is closed.
+let onHangUp = closeOnce
+process.on('SIGHUP', () => onHangUp())
 
 async function configure (settings: Settings, share: boolean): Promise<Config> {
-  const { DATABASE_URL, JWT_SECRET } = settings
+  const { DATABASE_URL, JWT_SECRET = settings.REFRESH_SECRET } = settings
   if (DATABASE_URL !== undefined && JWT_SECRET !== undefined) return { ...settings, DATABASE_URL, JWT_SECRET }
   playground = openPlayground(settings.DATA_DIR, { share })
   const opened = await playground
@@ -50,6 +65,7 @@ async function configure (settings: Settings, share: boolean): Promise<Config> {
 }
 
 async function serve (settings: Settings): Promise<void> {
+  if (settings.JWT_KEYS !== undefined) onHangUp = reload
   const config = await configure(settings, false)
   const log = config.WORKERS > 1 && cluster.isPrimary ? await startWorkers(config) : await listen(config)
   if (isPlayground(settings)) {
@@ -59,7 +75,8 @@ async function serve (settings: Settings): Promise<void> {
 }
 
 async function listen (config: Config): Promise<FastifyBaseLogger> {
-  app = await buildApp(config)
+  starting = buildApp(config)
+  app = await starting
   await app.listen({ host: config.HOST, port: config.PORT })
   return app.log
 }
@@ -90,7 +107,8 @@ try {
   if (Object(error).code !== 'ENOENT') throw error
 }
 const [command, ...args] = process.argv.slice(2)
-const settings = readSettings(process.env)
-if (command === undefined) await serve(settings)
-else if (command === 'create-admin') await runCreateAdmin(settings, args)
-else throw new Error(`There is no command "${command}": leave it out to start the service, or say create-admin.`)
+// Before the settings are judged: they may lack nothing but the keys.
+if (command === 'keys') console.log(runKeys(args))
+else if (command === 'create-admin') await runCreateAdmin(readSettings(process.env), args)
+else if (command === undefined) await serve(readSettings(process.env))
+else throw new Error(`There is no command "${command}": leave it out to start the service, or say create-admin or keys.`)

@@ -24,6 +24,8 @@ export interface About extends SchemaOptions {
   default?: unknown
   /** the default without DATABASE_URL, where it differs */
   playground?: unknown
+  /** a list with an item on each line, instead of commas between them */
+  lines?: true
 }
 
 /** @param initial the default */
@@ -33,6 +35,14 @@ export const whole = (minimum: number, maximum: number, initial: number, descrip
 }
 
 export const text = (about: About) => Type.String({ minLength: 1, ...about })
+
+/** Secrets, one a line: there is nothing else that none of them can hold. */
+export const secrets = (description: string) => Type.Array(Type.String({ format: 'secret' }), {
+  description,
+  wants: 'secrets of at least 32 bytes, one a line',
+  lines: true,
+  default: []
+} satisfies About)
 
 export const literals = <const T extends string>(names: readonly T[], about: Partial<About> = {}) =>
   Type.Unsafe<T>(Type.Union(names.map(name => Type.Literal(name)), { ...about, wants: `one of ${names.join(', ')}` }))

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { type Static, Type } from '@sinclair/typebox'
 import { roles } from './access.ts'
 import { COSTLIEST } from './passwords.ts'
-import { type About, literals, text, whole } from './setting.ts'
+import { type About, literals, secrets, text, whole } from './setting.ts'
 
 /**
  * argon2 runs on libuv's threads, which dns.lookup and fs share. One process has four, and one is left to the others;
@@ -66,11 +66,24 @@ export const settings = Type.Object({
     default: '.gatehouse'
   }),
   JWT_SECRET: Type.Optional(text({
-    description: 'Secret that signs access tokens (HS256) and, through HKDF, refresh tokens. Required with ' +
-      'DATABASE_URL; the playground makes its own.',
+    description: 'Secret that signs access tokens (HS256), unless JWT_KEYS does, and, through HKDF, refresh tokens, ' +
+      'unless REFRESH_SECRET does. Required with DATABASE_URL, but for both; the playground makes its own.',
     wants: 'at least 32 bytes; make one with: openssl rand -base64 48',
     format: 'secret'
   })),
+  JWT_SECRET_ACCEPTED: secrets('Further secrets whose tokens are good, as if each were JWT_SECRET, and which sign ' +
+    'nothing: docs/keys.md.'),
+  JWT_KEYS: Type.Optional(text({
+    description: 'File of private keys, PEM or a JWK Set, that sign access tokens instead of JWT_SECRET: the first ' +
+      'signs, all verify. SIGHUP has it read again.',
+    wants: 'a path'
+  })),
+  REFRESH_SECRET: Type.Optional(text({
+    description: 'Secret that signs refresh tokens. JWT_SECRET if absent; required where there is none.',
+    wants: 'at least 32 bytes; make one with: openssl rand -base64 48',
+    format: 'secret'
+  })),
+  REFRESH_SECRET_ACCEPTED: secrets('Further secrets whose refresh tokens are good: docs/keys.md.'),
   JWT_ISSUER: text({ description: 'The access token\'s `iss`.', wants: 'a name or URL', default: 'gatehouse' }),
   JWT_AUDIENCE: text({ description: 'The access token\'s `aud`.', wants: 'a name or URL', default: 'gatehouse' }),
   ACCESS_TOKEN_TTL: whole(1, 86400, 3600, 'Life of an access token.'),

@@ -1,7 +1,9 @@
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
+import type { TSchema } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from './config.ts'
+import { settings } from './settings.ts'
 
 /**
  * The pause before a worker that ended is replaced, in milliseconds. It doubles while the next ones do not come to
@@ -12,8 +14,9 @@ const BACK_OFF = { first: 100, longest: 10_000 }
 /** libuv's own number of threads (docs.libuv.org, "Thread pool work scheduling"). */
 const THREADS = 4
 
-/** What the primary tells a worker that it should close. */
+/** What the primary tells a worker: that it should close, that it should read its keys again. */
 export const CLOSE = 'close'
+export const RELOAD = 'reload'
 
 /**
  * The settings as text again, for the environment of the workers: they need what the primary found out (a
@@ -21,10 +24,15 @@ export const CLOSE = 'close'
  */
 export function toEnvironment (config: Config): Record<string, string> {
   return {
-    ...Object.fromEntries(Object.entries(config).map(([name, value]) => [name, String(value)])),
+    ...Object.fromEntries(Object.entries(config).map(([name, value]) => [name, toText(name, value)])),
     // libuv reads it when it starts its threads, which is before any of our code runs: only a parent can set it.
     UV_THREADPOOL_SIZE: String(Math.max(THREADS, config.ARGON2_CONCURRENCY + 1))
   }
+}
+
+function toText (name: string, value: unknown): string {
+  const lines = Object.entries<TSchema>(settings.properties).some(([key, schema]) => key === name && schema['lines'])
+  return lines && Array.isArray(value) ? value.join('\n') : String(value)
 }
 
 /** The processes of WORKERS, seen from the primary: it serves nothing itself, so that nothing of a request ends it. */
@@ -53,6 +61,11 @@ export class Workers {
     if (!listens) throw new Error('The first worker did not start.')
     this.#replaceAtEnd(first)
     for (let others = this.#count - 1; others > 0; others--) this.#replaceAtEnd(this.#fork())
+  }
+
+  /** Has every worker read its keys again; one that is just starting reads them anyway. */
+  reload (): void {
+    for (const worker of this.#living) worker.send(RELOAD, () => {})
   }
 
   /** @throws Error where a worker did not end by itself */

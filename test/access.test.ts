@@ -22,6 +22,7 @@ type Row = [method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, request?: (t
 const MATRIX: Record<Access, Row[]> = {
   public: [
     ['GET', '/'],
+    ['GET', '/.well-known/jwks.json'],
     ['GET', '/api/test/all'],
     ['GET', '/health/live'],
     ['GET', '/health/ready'],

@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os'
 import { test } from 'tap'
-import { ConfigError, isPlayground, readSettings } from '../../src/config.ts'
+import { ConfigError, isPlayground, readSettings, refreshSecrets } from '../../src/config.ts'
 import { settings } from '../../src/settings.ts'
 
 const SECRET = 'a secret of the tests, at least 32 bytes long'
+const OTHER = 'another secret of the tests, as long as the one before'
 const SERVICE = { DATABASE_URL: 'postgres://gatehouse:word@db.example.com:5432/gatehouse', JWT_SECRET: SECRET }
 
 const COMMON = {
@@ -17,6 +18,8 @@ const COMMON = {
   DATABASE_QUERY_TIMEOUT: 5,
   TRUST_PROXY: [],
   DATA_DIR: '.gatehouse',
+  JWT_SECRET_ACCEPTED: [],
+  REFRESH_SECRET_ACCEPTED: [],
   JWT_ISSUER: 'gatehouse',
   JWT_AUDIENCE: 'gatehouse',
   ACCESS_TOKEN_TTL: 3600,
@@ -81,6 +84,10 @@ test('every setting can be given as text', async t => {
     REDIS_URL: 'rediss://:word@cache.example.com:6380/1',
     DATA_DIR: '/var/lib/gatehouse',
     JWT_SECRET: SECRET,
+    JWT_SECRET_ACCEPTED: ` the first, which begins and ends with a space \n\n${OTHER}\r\n`,
+    JWT_KEYS: '/etc/gatehouse/keys.json',
+    REFRESH_SECRET: OTHER,
+    REFRESH_SECRET_ACCEPTED: SECRET,
     JWT_ISSUER: 'https://auth.example.com',
     JWT_AUDIENCE: 'shop',
     ACCESS_TOKEN_TTL: '60',
@@ -114,6 +121,8 @@ test('every setting can be given as text', async t => {
     PORT: 0,
     TRUST_PROXY: ['10.0.0.0/8', '::1', 'loopback'],
     WORKERS: 2,
+    JWT_SECRET_ACCEPTED: [' the first, which begins and ends with a space ', OTHER],
+    REFRESH_SECRET_ACCEPTED: [SECRET],
     DATABASE_POOL_MAX: 20,
     DATABASE_START_TIMEOUT: 0,
     DATABASE_CONNECT_TIMEOUT: 1,
@@ -175,6 +184,9 @@ test('each kind of fault names its setting and says how to mend it', async t => 
     ['DATABASE_CONNECT_TIMEOUT', 'a whole number from 1 to 60', '0', '61'],
     ['DATABASE_QUERY_TIMEOUT', 'a whole number from 1 to 60', '0', '61'],
     ['JWT_SECRET', 'at least 32 bytes; make one with: openssl rand -base64 48', 'x'.repeat(31), 'changeme'],
+    ['JWT_SECRET_ACCEPTED', 'secrets of at least 32 bytes, one a line', 'short', `${SECRET}\nshort`],
+    ['REFRESH_SECRET', 'at least 32 bytes; make one with: openssl rand -base64 48', 'short'],
+    ['REFRESH_SECRET_ACCEPTED', 'secrets of at least 32 bytes, one a line', 'short'],
     ['ACCESS_TOKEN_TTL', 'a whole number from 1 to 86400', '0', '86401', '1h'],
     ['REFRESH_TOKEN_TTL', 'a whole number from 1 to 31536000', '0', '31536001'],
     ['REFRESH_IDLE_TTL', 'a whole number from 0 to 31536000', '-1'],
@@ -227,4 +239,24 @@ test('a playground may be given a secret of its own, and it must be a good one',
   t.equal(readSettings({ JWT_SECRET: SECRET }).JWT_SECRET, SECRET)
   t.strictSame(faultsOf({ JWT_SECRET: 'short' }),
     ['JWT_SECRET must be at least 32 bytes; make one with: openssl rand -base64 48'])
+})
+
+test('with keys of its own the service needs no JWT_SECRET, but a secret for refresh tokens', async t => {
+  const { DATABASE_URL } = SERVICE
+  const [secret, refresh] = ['JWT_SECRET', 'REFRESH_SECRET'].map(name => `${name} must be at least 32 bytes; make one with: openssl rand -base64 48`)
+  t.strictSame(faultsOf({ DATABASE_URL, JWT_KEYS: 'keys.json', REFRESH_SECRET: OTHER }), [])
+  t.strictSame(faultsOf({ DATABASE_URL, JWT_KEYS: 'keys.json', JWT_SECRET: SECRET }), [])
+  t.strictSame(faultsOf({ DATABASE_URL, JWT_KEYS: 'keys.json' }), [refresh])
+  t.strictSame(faultsOf({ DATABASE_URL, REFRESH_SECRET: OTHER }), [secret])
+  t.strictSame(faultsOf({ DATABASE_URL }), [secret])
+  t.strictSame(faultsOf({ JWT_KEYS: 'keys.json' }), [], 'the playground has one')
+})
+
+test('refresh tokens are signed by REFRESH_SECRET, else by JWT_SECRET, and those accepted come with it', async t => {
+  const secrets = (env: Record<string, string>) => refreshSecrets({ ...readSettings({ ...SERVICE, ...env }), ...SERVICE })
+  t.strictSame(secrets({}), [SECRET])
+  t.strictSame(secrets({ JWT_SECRET_ACCEPTED: 'x'.repeat(32), REFRESH_SECRET_ACCEPTED: 'y'.repeat(32) }),
+    [SECRET, 'y'.repeat(32), 'x'.repeat(32)])
+  t.strictSame(secrets({ REFRESH_SECRET: OTHER, JWT_SECRET_ACCEPTED: 'x'.repeat(32), REFRESH_SECRET_ACCEPTED: 'y'.repeat(32) }),
+    [OTHER, 'y'.repeat(32)], 'a leaked JWT_SECRET forges none')
 })

@@ -16,7 +16,10 @@ test('a token names its session and step again', async t => {
     { ...claims, userId: Number.MAX_SAFE_INTEGER, generation: 2 ** 32 - 1 },
     { ...claims, sessionId: 'ffffffff-ffff-4fff-bfff-ffffffffffff' }
   ]
-  for (const each of table) t.strictSame(codec.decode(codec.encode(each)), each)
+  for (const each of table) {
+    const { key, ...named } = codec.decode(codec.encode(each)) ?? {}
+    t.strictSame(named, each)
+  }
 })
 
 test('a token is 82 characters of base64url', async t => {
@@ -96,6 +99,23 @@ test('a token has one spelling only', async t => {
 
 test('a token of another secret is refused', async t => {
   t.equal(codec.decode(new RefreshTokenCodec(`${SECRET}!`).encode(claims)), undefined)
+})
+
+test('a token of an accepted secret is good, and its successor is the one it would have had without the change', async t => {
+  const next = 'the next secret, as long as the one that is in force'
+  const [before, added, promoted, after] = [
+    codec, new RefreshTokenCodec(SECRET, next), new RefreshTokenCodec(next, 'a third one, which is long enough too', SECRET), new RefreshTokenCodec(next)
+  ]
+  for (const each of [before, added, promoted]) {
+    const shown = each.decode(token)
+    t.match(shown, claims)
+    t.equal(each.encode({ ...claims, generation: 8 }, shown?.key), codec.encode({ ...claims, generation: 8 }))
+  }
+  t.equal(promoted.encode(claims), after.encode(claims), 'new sessions are signed by the new one')
+  t.not(promoted.encode(claims), token)
+  t.match(added.decode(after.encode(claims)), claims)
+  t.equal(after.decode(token), undefined)
+  t.equal(codec.decode(after.encode(claims)), undefined)
 })
 
 /** A token with this version, signed with a key of the caller's. */

@@ -144,10 +144,10 @@ test('it does not start with what it does not understand', async t => {
       '  - REFRESH_ROTATION must be one of lenient, strict, off\n')
   })
 
-  await t.test('an unknown command names the known one', async t => {
+  await t.test('an unknown command names the known ones', async t => {
     const server = runServer(t, { cwd, args: ['create-user'] })
     t.equal(await server.ended, 1)
-    t.equal(server.stderr(), 'There is no command "create-user": leave it out to start the service, or say create-admin.\n')
+    t.equal(server.stderr(), 'There is no command "create-user": leave it out to start the service, or say create-admin or keys.\n')
     t.strictSame(await readdir(cwd), [])
   })
 

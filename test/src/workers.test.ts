@@ -24,7 +24,8 @@ const both = async (server: ServerProcess) =>
 const replacements = (server: ServerProcess) => server.logs().filter(line => line.msg.startsWith('a worker ended'))
 
 test('the workers\' environment reads as the settings it was made from', async t => {
-  const config = { ...readSettings({ SIGNUP_ROLES: 'user,admin', WORKERS: '2' }), DATABASE_URL: 'postgres://db/x', JWT_SECRET: SECRET }
+  const given = { SIGNUP_ROLES: 'user,admin', WORKERS: '2', JWT_SECRET_ACCEPTED: `${SECRET}, \n ${SECRET}` }
+  const config = { ...readSettings(given), DATABASE_URL: 'postgres://db/x', JWT_SECRET: SECRET }
   t.strictSame(readSettings(toEnvironment(config)), config)
 })
 

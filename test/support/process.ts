@@ -32,14 +32,17 @@ interface Options {
   cwd: string
   /** what is piped into it */
   input?: string
+  /** another service's script, from the repository's root; run as it is, without loaders */
+  script?: string
 }
 
 /**
  * The service as a process of its own, with these settings and no others. It is started with the loaders of this
  * one (TypeScript, coverage); where to report coverage tap adds itself. One killed by SIGKILL reports none.
  */
-export function runServer (t: Test, { env = {}, args = [], cwd, input = '' }: Options): ServerProcess {
-  const child = spawn(process.execPath, [...process.execArgv, join(root, 'src', 'server.ts'), ...args], {
+export function runServer (t: Test, { env = {}, args = [], cwd, input = '', script }: Options): ServerProcess {
+  const run = script === undefined ? [...process.execArgv, join(root, 'src', 'server.ts')] : [join(root, script)]
+  const child = spawn(process.execPath, [...run, ...args], {
     cwd,
     env: { ...inherited, ...env }
   })

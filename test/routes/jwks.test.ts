@@ -1,0 +1,27 @@
+import { test } from 'tap'
+import { startApp } from '../support/app.ts'
+import { jwks, keyFile, privateKeys, secretsOf, toJwk } from '../support/keys.ts'
+
+const PATH = '/.well-known/jwks.json'
+
+test('with JWT_SECRET there is no key to publish', async t => {
+  const { get } = await startApp(t, { JWT_SECRET_ACCEPTED: ['another secret of the tests, which is long enough'] })
+  const { status, headers, body } = await get(PATH)
+  t.equal(status, 200)
+  t.strictSame(body, { keys: [] })
+  t.equal(headers['content-type'], 'application/json; charset=utf-8')
+  t.equal(headers['cache-control'], 'public, max-age=300')
+})
+
+test('each key is published with its public members and no other', async t => {
+  const keys = [privateKeys.EdDSA(), privateKeys.ES256(), privateKeys.RS256()]
+  const { file } = await keyFile(t, jwks(...keys.map(key => toJwk(key, { key_ops: ['sign'], ext: true, note: 'ours', k: 'c2VjcmV0' }))))
+  const { get } = await startApp(t, { JWT_KEYS: file })
+  const { status, headers, body } = await get(PATH)
+  t.equal(status, 200)
+  t.equal(headers['cache-control'], 'public, max-age=300')
+  t.strictSame(Object(body).keys.map((key: object) => Object.keys(key).sort().join(' ')), [
+    'alg crv kid kty use x', 'alg crv kid kty use x y', 'alg e kid kty n use'
+  ])
+  t.strictSame(keys.flatMap(secretsOf).filter(secret => JSON.stringify(body).includes(secret)), [])
+})

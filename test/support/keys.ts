@@ -1,0 +1,33 @@
+import { generateKeyPairSync, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { createFolder } from './folder.ts'
+
+/** A good private key of each algorithm. */
+export const privateKeys: Record<'EdDSA' | 'ES256' | 'RS256', () => KeyObject> = {
+  EdDSA: () => generateKeyPairSync('ed25519').privateKey,
+  ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+  RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+}
+
+export const toPem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString()
+
+export const toJwk = (key: KeyObject, more: object = {}): JsonWebKey => ({ ...key.export({ format: 'jwk' }), ...more })
+
+/** The parts of a private key that nobody may see, in each spelling that a message could have them in. */
+export function secretsOf (key: KeyObject): string[] {
+  const { d, p, q, dp, dq, qi } = key.export({ format: 'jwk' })
+  const lines = toPem(key).split('\n').filter(line => line !== '' && !line.startsWith('-----'))
+  return [...[d, p, q, dp, dq, qi].filter(part => part !== undefined), ...lines]
+}
+
+/** A file for JWT_KEYS. `write` changes it. */
+export async function keyFile (t: Test, text: string): Promise<{ file: string, write (text: string): void }> {
+  const file = join(await createFolder(t), 'keys.json')
+  const write = (text: string) => writeFileSync(file, text)
+  write(text)
+  return { file, write }
+}
+
+export const jwks = (...keys: JsonWebKey[]): string => JSON.stringify({ keys })
