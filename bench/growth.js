@@ -13,78 +13,117 @@ import { credentialsByUsername } from '../dist/sql/users.js'
 import { median } from './report.js'
 
 // npm run bench:growth [-- --sizes=1000,100000,1000000 --rotations=1000000]: what the service's statements cost as
-// the tables grow, and what a million refreshes of the same thousand sessions leave behind.
+// the tables grow, and what a million refreshes of the same thousand sessions leave behind. Every size has a database
+// of its own, and they are asked in turn, so that whatever else the machine does meets all of them alike.
 
 const { values } = parseArgs({
   options: { sizes: { type: 'string', default: '1000,100000,1000000' }, rotations: { type: 'string', default: '1000000' } }
 })
 const sizes = values.sizes.split(',').map(Number)
 const rotations = Number(values.rotations)
-const SAMPLES = 3000
+const SAMPLES = 4000
+const WARM_UP = 500
 const HASH = '$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 const RULES = { step: 0, grace: 10, idle: 0 }
 
-/** Users and one session each, from the last size up to this one. */
-async function grow (client, from, to) {
-  await client.query(`INSERT INTO users (username, email, password_hash)
-    SELECT 'user' || n, 'user' || n || '@example.com', $1 FROM generate_series($2::int, $3::int) AS n`, [HASH, from + 1, to])
-  await client.query('INSERT INTO user_roles (user_id, role_id) SELECT id, 1 FROM users ON CONFLICT DO NOTHING')
-  await client.query(`INSERT INTO refresh_tokens (user_id, id, expires_at, ip)
-    SELECT id, gen_random_uuid(), now() + interval '1 day', '127.0.0.1' FROM users
-    WHERE NOT EXISTS (SELECT FROM refresh_tokens WHERE user_id = users.id)`)
-  await client.query('VACUUM ANALYZE')
+const STATEMENTS = {
+  'sign-in look-up': ({ userId }) => credentialsByUsername(`user${userId}`),
+  'sign-in session': ({ userId }) => insertSession({
+    userId, passwordHash: HASH, sessionId: uuidv7(), ttl: 86400, ip: '127.0.0.1', userAgent: null, most: 50
+  }),
+  refresh: row => rotateSession({ ...row, generation: 0 }, RULES),
+  'authority (a board not remembered)': ({ userId, sessionId }) => authorityOf(userId, sessionId)
 }
 
-/** The median time of a statement over users drawn at random, in microseconds. */
-async function time (client, statements) {
-  const times = []
-  for (const { name, text, values } of statements) {
-    const begin = performance.now()
-    await client.query({ name, text, values })
-    times.push((performance.now() - begin) * 1000)
+/** A database of that many users with a role and a session each; sessions in the order of their ids, as time makes them. */
+async function grow (url, size) {
+  await migrate(url)
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query(`INSERT INTO users (username, email, password_hash)
+    SELECT 'user' || n, 'user' || n || '@example.com', $1 FROM generate_series(1, $2::int) AS n`, [HASH, size])
+  await client.query('INSERT INTO user_roles (user_id, role_id) SELECT id, 1 FROM users ON CONFLICT DO NOTHING')
+  await client.query(`INSERT INTO refresh_tokens (user_id, id, expires_at, ip)
+    SELECT id, (lpad(to_hex(1760000000000 + id), 12, '0') || '7' || substr(md5(id::text), 1, 3) || '8' || substr(md5(id::text), 4, 15))::uuid,
+      now() + interval '1 day', '127.0.0.1' FROM users ORDER BY id`)
+  await client.query('VACUUM ANALYZE')
+  const { rows } = await client.query(
+    'SELECT user_id::int AS "userId", id AS "sessionId" FROM refresh_tokens ORDER BY random() LIMIT $1', [SAMPLES])
+  return { size, client, rows }
+}
+
+const send = (client, { name, text, values }) => client.query({ name, text, values })
+
+async function timeStatements (databases) {
+  const times = databases.map(() => Object.fromEntries(Object.keys(STATEMENTS).map(name => [name, []])))
+  for (let i = 0; i < SAMPLES; i++) {
+    for (const [name, statement] of Object.entries(STATEMENTS)) {
+      for (const [index, { client, rows }] of databases.entries()) {
+        const query = statement(rows[i % rows.length])
+        const begin = performance.now()
+        await send(client, query)
+        if (i >= WARM_UP) times[index][name].push((performance.now() - begin) * 1000)
+      }
+    }
   }
-  return Math.round(median(times.slice(100)))
+  console.log('Median microseconds of a statement by users and sessions in the tables, and the largest over the smallest:')
+  console.table(Object.fromEntries(Object.keys(STATEMENTS).map(name => {
+    const medians = times.map(of => median(of[name]))
+    return [name, {
+      ...Object.fromEntries(databases.map(({ size }, index) => [size, Math.round(medians[index])])),
+      ratio: Number((medians.at(-1) / medians[0]).toFixed(3))
+    }]
+  })))
+}
+
+/** Sixteen connections, each with sessions of its own, as sixteen busy instances would. */
+async function rotate (url, client) {
+  const CONNECTIONS = 16
+  await client.query('VACUUM ANALYZE')
+  const { rows: kept } = await client.query('SELECT user_id::int AS "userId", id AS "sessionId" FROM refresh_tokens ORDER BY id LIMIT 1000')
+  await client.query('SELECT pg_stat_reset()')
+  const size = async () => (await client.query('SELECT pg_total_relation_size(\'refresh_tokens\')::int AS bytes')).rows[0].bytes
+  const before = await size()
+  const begin = performance.now()
+  await Promise.all(Array.from({ length: CONNECTIONS }, async (_, lane) => {
+    const connection = new pg.Client({ connectionString: url })
+    await connection.connect()
+    const own = kept.filter((_, index) => index % CONNECTIONS === lane).map(row => ({ ...row, generation: 1 }))
+    for (let i = 0; i < rotations / CONNECTIONS; i++) {
+      const row = own[i % own.length]
+      const { rowCount } = await send(connection, rotateSession(row, RULES))
+      if (rowCount !== 1) throw new Error(`refresh ${row.generation} of ${row.sessionId} found no session`)
+      row.generation++
+    }
+    await connection.end()
+  }))
+  const seconds = (performance.now() - begin) / 1000
+  await client.query('SELECT pg_stat_clear_snapshot()')
+  const { rows: [stat] } = await client.query(
+    'SELECT n_tup_upd::int AS updates, n_tup_hot_upd::int AS hot FROM pg_stat_user_tables WHERE relname = \'refresh_tokens\'')
+  console.log(`${stat.updates} refreshes of 1000 sessions in ${Math.round(seconds)} s: HOT ratio ${(stat.hot / stat.updates).toFixed(4)}, ` +
+    `table and indexes ${Math.round(before / 1024)} KiB before, ${Math.round(await size() / 1024)} KiB after`)
 }
 
 const dir = await mkdtemp(join(tmpdir(), 'gatehouse-growth-'))
 const postgres = await EmbeddedPostgres.at(join(dir, 'postgres'), 'bench')
 await postgres.start()
-const client = new pg.Client({ connectionString: await postgres.url() })
+const databases = []
 try {
-  await migrate(await postgres.url())
-  await client.connect()
-  const table = {}
-  for (const [index, size] of sizes.entries()) {
-    await grow(client, sizes[index - 1] ?? 0, size)
-    const { rows } = await client.query('SELECT user_id::int AS "userId", id AS "sessionId" FROM refresh_tokens ORDER BY random() LIMIT $1', [SAMPLES])
-    table[size] = {
-      'sign-in look-up': await time(client, rows.map(({ userId }) => credentialsByUsername(`user${userId}`))),
-      'sign-in session': await time(client, rows.map(({ userId }) => insertSession({
-        userId, passwordHash: HASH, sessionId: uuidv7(), ttl: 86400, ip: '127.0.0.1', userAgent: null, most: 50
-      }))),
-      refresh: await time(client, rows.map(row => rotateSession({ ...row, generation: 0 }, RULES))),
-      'authority (a board not remembered)': await time(client, rows.map(({ userId, sessionId }) => authorityOf(userId, sessionId)))
-    }
+  const url = await postgres.url()
+  const admin = new pg.Client({ connectionString: url })
+  await admin.connect()
+  const urlOf = size => Object.assign(new URL(url), { pathname: `/size_${size}` }).href
+  for (const size of sizes) {
+    await admin.query(`CREATE DATABASE size_${size}`)
+    databases.push(await grow(urlOf(size), size))
   }
-  console.log('Median microseconds by users and sessions in the tables:')
-  console.table(table)
-
-  await client.query('VACUUM ANALYZE')
-  await client.query('SELECT pg_stat_reset()')
-  const { rows: kept } = await client.query('SELECT user_id::int AS "userId", id AS "sessionId" FROM refresh_tokens LIMIT 1000')
-  const size = async () => (await client.query('SELECT pg_total_relation_size(\'refresh_tokens\')::int AS bytes')).rows[0].bytes
-  const before = await size()
-  for (let i = 0; i < rotations; i++) {
-    const { name, text, values } = rotateSession({ ...kept[i % kept.length], generation: 1 + Math.floor(i / kept.length) }, RULES)
-    await client.query({ name, text, values })
-  }
-  await client.query('SELECT pg_stat_force_next_flush()')
-  await client.query('SELECT 1')
-  const { rows: [stat] } = await client.query('SELECT n_tup_upd::int AS updates, n_tup_hot_upd::int AS hot FROM pg_stat_user_tables WHERE relname = \'refresh_tokens\'')
-  console.log(`${rotations} refreshes of 1000 sessions: HOT ratio ${(stat.hot / stat.updates).toFixed(4)}, ` +
-    `table and indexes ${Math.round(before / 1024)} KiB before, ${Math.round(await size() / 1024)} KiB after`)
+  await admin.query('CHECKPOINT')
+  await admin.end()
+  await timeStatements(databases)
+  await rotate(urlOf(sizes[0]), databases[0].client)
 } finally {
-  await client.end().catch(() => {})
+  for (const { client } of databases) await client.end().catch(() => {})
   await postgres.stop('immediate')
   await rm(dir, { recursive: true, force: true })
 }
