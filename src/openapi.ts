@@ -25,20 +25,26 @@ export const securitySchemes = {
 
 type Requirement = Record<string, readonly string[]>
 
+const BODIES = ['application/json', 'application/x-www-form-urlencoded']
+
 /** Either header will do. */
 const token: Requirement[] = [{ bearer: [] }, { accessToken: [] }]
 
 /** For a public route that lets some callers do more (`schema.security`): neither header, or either. */
 export const tokenOrNone: Requirement[] = [{}, ...token]
 
+/** By the names that linters of such documents look for; HTTP's are the same in any case. */
 const headers: Record<string, object> = {
-  'x-request-id': {
+  'X-Request-Id': {
     type: 'string', format: 'uuid', maxLength: 36, description: 'Names the request, as the log does.'
   },
-  'www-authenticate': {
+  'Access-Control-Allow-Origin': {
+    type: 'string', format: 'uri', maxLength: 255, description: 'The origin of the page that asked, if CORS_ORIGIN lists it.'
+  },
+  'WWW-Authenticate': {
     type: 'string', enum: ['Bearer'], description: 'The scheme that would be accepted (RFC 9110 §11.6.1).'
   },
-  'retry-after': {
+  'Retry-After': {
     type: 'integer', format: 'int32', minimum: 1, maximum: 86400, description: 'Whole seconds to wait before trying again.'
   }
 }
@@ -58,16 +64,21 @@ function refusalExample (code: ErrorCode): object {
   return { ...body, message: example === undefined ? message : format(message, example), code }
 }
 
+/** Numbers here go up to 2^53, so generated clients in languages with narrower ones must be told. */
+const sized = (schema: unknown): TSchema => JSON.parse(JSON.stringify(schema),
+  (_key, value) => Object(value).type === 'integer' ? { format: 'int64', ...value } : value)
+
 function describeReply (status: string, reply: TSchema): object {
   const codes: ErrorCode[] = reply['properties']?.code?.enum ?? []
-  const sent = ['x-request-id', ...codes.flatMap(code => Object.keys(refusalOf(code).headers ?? {})), ...status === '429' ? ['retry-after'] : []]
+  const always = ['x-request-id', 'access-control-allow-origin']
+  const sent = [...always, ...codes.flatMap(code => Object.keys(refusalOf(code).headers ?? {})), ...status === '429' ? ['retry-after'] : []]
   const examples = codes.length > 0
     ? Object.fromEntries(codes.map(code => [code, { value: refusalExample(code) }]))
     : { success: { value: exampleOf(reply) } }
   return {
     description: reply.description ?? STATUS_CODES[status],
-    headers: Object.fromEntries(Object.entries(headers).filter(([name]) => sent.includes(name))),
-    content: { [reply['type'] === 'string' ? 'text/plain' : 'application/json']: { schema: reply, examples } }
+    headers: Object.fromEntries(Object.entries(headers).filter(([name]) => sent.includes(name.toLowerCase()))),
+    content: { [reply['type'] === 'string' ? 'text/plain' : 'application/json']: { schema: sized(reply), examples } }
   }
 }
 
@@ -86,9 +97,12 @@ export function describe ({ method, url, config, schema = {} }: RouteOptions): F
     operationId: operationId(String(method), url),
     tags: [top === 'api' && folder ? folder : 'service'],
     security: securityOf(config.access),
+    description: `Who may enter: ${config.access}.`,
     ...schema,
+    ...schema.params ? { params: sized(schema.params) } : {},
+    ...schema.querystring ? { querystring: sized(schema.querystring) } : {},
     // No body, where a schema lets that pass, is no less a mistake.
-    ...schema.body ? { body: Object(schema.body).anyOf?.[0] ?? schema.body, consumes: ['application/json', 'application/x-www-form-urlencoded'] } : {},
+    ...schema.body ? { body: sized(Object(schema.body).anyOf?.[0] ?? schema.body), consumes: BODIES } : {},
     response: Object.fromEntries(Object.entries<TSchema>(Object(schema.response))
       .map(([status, reply]) => [status, describeReply(status, reply)]))
   }

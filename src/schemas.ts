@@ -14,6 +14,7 @@ const EMAIL = '^[a-zA-Z0-9.!#$%&\'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,6
 /** `description` completes "username must be …" in the reply to a bad one. */
 export const Username = Type.String({
   pattern: '^[A-Za-z0-9._-]{3,64}$',
+  maxLength: 64,
   description: '3 to 64 letters, digits, dots, underscores or hyphens',
   examples: ['alice']
 })
@@ -71,7 +72,7 @@ export const UserId = Type.Integer({
 // Whatever is missing is the route's own 403, so the schema lets it pass: no body, no field, null.
 export const RefreshTokenBody = Type.Union([
   Type.Object({
-    refreshToken: Type.Optional(Type.Union([Type.String({ description: 'a text' }), Type.Null()]))
+    refreshToken: Type.Optional(Type.Union([Type.String({ maxLength: 16384, description: 'a text', examples: RefreshToken.examples }), Type.Null()]))
   }, { additionalProperties: false }),
   Type.Null()
 ])

@@ -93,7 +93,7 @@ test('the headers of a reply are those that the catalogue sends', async t => {
       const codes = Object.keys(content['application/json']?.examples ?? {})
       const challenged = codes.some(code => ['ACCESS_TOKEN_MISSING', 'ACCESS_TOKEN_INVALID', 'PASSWORD_INVALID'].includes(code))
       const waits = status === '429' || status === '503'
-      t.strictSame(Object.keys(headers), ['x-request-id', ...challenged ? ['www-authenticate'] : [], ...waits ? ['retry-after'] : []], `${path} ${status}`)
+      t.strictSame(Object.keys(headers), ['X-Request-Id', 'Access-Control-Allow-Origin', ...challenged ? ['WWW-Authenticate'] : [], ...waits ? ['Retry-After'] : []], `${path} ${status}`)
     }
   }
   t.strictSame(refusalOf('BUSY').headers, { 'retry-after': '1' })
