@@ -2,7 +2,7 @@ import type { RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Access, isAccess, policies } from '../src/access.ts'
 import type { ErrorCode } from '../src/errors.ts'
-import { errorReplies } from '../src/schemas.ts'
+import { errorReplies } from '../src/error-replies.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -24,7 +24,7 @@ export default fp(async function replies (fastify) {
       response: { ...errorReplies([...new Set([...errors, ...implied(route, access)])]), ...Object(schema.response) }
     }
   })
-}, { name: 'replies', fastify: '5.x', dependencies: ['cors'] })
+}, { name: 'replies', fastify: '5.x', dependencies: ['cors', 'openapi'] })
 
 function implied (route: RouteOptions, access: Access): ErrorCode[] {
   const codes: ErrorCode[] = ['INTERNAL', 'DATABASE_UNAVAILABLE', 'REQUEST_MALFORMED']

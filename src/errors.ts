@@ -6,6 +6,8 @@ export interface Refusal {
   message: string
   headers?: Record<string, string>
   body?: Record<string, null>
+  /** what `%s` may stand for, in the description of the API */
+  example?: string
 }
 
 // RFC 9110 §11.6.1: a 401 names the scheme that would be accepted.
@@ -21,12 +23,13 @@ const retrySoon = { 'retry-after': '1' }
 export const catalogue = {
   USERNAME_TAKEN: { status: 400, message: 'Failed! Username is already in use!' },
   EMAIL_TAKEN: { status: 400, message: 'Failed! Email is already in use!' },
-  ROLE_UNKNOWN: { status: 400, message: 'Failed! Role does not exist = %s' },
+  ROLE_UNKNOWN: { status: 400, message: 'Failed! Role does not exist = %s', example: 'owner' },
   ROLE_NOT_OPEN: {
     status: 403,
-    message: 'Failed! Role %s is not open to sign-up: send an admin\'s access token, or allow it in SIGNUP_ROLES.'
+    message: 'Failed! Role %s is not open to sign-up: send an admin\'s access token, or allow it in SIGNUP_ROLES.',
+    example: 'admin'
   },
-  PASSWORD_WEAK: { status: 400, message: 'Failed! The password is %s.' },
+  PASSWORD_WEAK: { status: 400, message: 'Failed! The password is %s.', example: 'one of the most common' },
   USER_NOT_FOUND: { status: 404, message: 'User Not found.' },
   PASSWORD_INVALID: { status: 401, message: 'Invalid Password!', headers: challenge, body: { accessToken: null } },
   ACCOUNT_DISABLED: { status: 403, message: 'Account is disabled.' },
@@ -46,7 +49,7 @@ export const catalogue = {
   MODERATOR_OR_ADMIN_REQUIRED: { status: 403, message: 'Require Moderator or Admin Role!' },
   SESSION_NOT_FOUND: { status: 404, message: 'Session Not found.' },
   LAST_ADMIN: { status: 409, message: 'The last admin cannot be removed.' },
-  VALIDATION_FAILED: { status: 400, message: '%s' },
+  VALIDATION_FAILED: { status: 400, message: '%s', example: 'username is required' },
   REQUEST_MALFORMED: { status: 400, message: 'The request could not be read.' },
   ROUTE_NOT_FOUND: { status: 404, message: 'There is no such route.' },
   REQUEST_TIMEOUT: { status: 408, message: 'The request did not arrive in time.' },

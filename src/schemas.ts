@@ -1,6 +1,6 @@
-import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
 import { authority, isRole, type Role, roles } from './access.ts'
-import { ApiError, type ErrorCode, refusalOf } from './errors.ts'
+import { ApiError } from './errors.ts'
 
 // Text that goes on to PostgreSQL or argon2: PostgreSQL refuses NUL (22021), and a lone surrogate has no UTF-8, so
 // two different texts would become one.
@@ -14,6 +14,7 @@ const EMAIL = '^[a-zA-Z0-9.!#$%&\'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,6
 /** `description` completes "username must be …" in the reply to a bad one. */
 export const Username = Type.String({
   pattern: '^[A-Za-z0-9._-]{3,64}$',
+  maxLength: 64,
   description: '3 to 64 letters, digits, dots, underscores or hyphens',
   examples: ['alice']
 })
@@ -49,6 +50,18 @@ export const GivenPassword = Type.String({
   examples: ['correct horse']
 })
 
+// The bounds and examples of what is answered are for readers of the API's description; nothing is judged by them.
+
+export const AccessToken = Type.String({ maxLength: 4096, pattern: '^[\\w-]+(\\.[\\w-]+){2}$', examples: ['eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln'] })
+
+export const RefreshToken = Type.String({ maxLength: 512, pattern: '^[\\w.-]+$', examples: ['AQAAAAAAAAABAZq1'] })
+
+export const Time = Type.String({ format: 'date-time', maxLength: 24, examples: ['2026-11-23T12:00:00.000Z'] })
+
+export const Address = Type.String({ maxLength: 45, pattern: '^[0-9a-f.:]+$', examples: ['203.0.113.7'] })
+
+export const Tokens = { accessToken: AccessToken, refreshToken: RefreshToken }
+
 export const UserId = Type.Integer({
   minimum: 1,
   maximum: Number.MAX_SAFE_INTEGER,
@@ -59,7 +72,7 @@ export const UserId = Type.Integer({
 // Whatever is missing is the route's own 403, so the schema lets it pass: no body, no field, null.
 export const RefreshTokenBody = Type.Union([
   Type.Object({
-    refreshToken: Type.Optional(Type.Union([Type.String({ description: 'a text' }), Type.Null()]))
+    refreshToken: Type.Optional(Type.Union([Type.String({ maxLength: 16384, description: 'a text', examples: RefreshToken.examples }), Type.Null()]))
   }, { additionalProperties: false }),
   Type.Null()
 ])
@@ -89,7 +102,7 @@ export const PageSize = Type.Integer({ minimum: 1, maximum: 100, default: 20, de
 export const nextCursor = (page: ReadonlyArray<{ id: number }>, limit: number): number | null =>
   page[limit - 1]?.id ?? null
 
-export const Next = Type.Union([Type.Integer(), Type.Null()], { description: 'give it as after for the next page; null: there is none' })
+export const Next = Type.Union([UserId, Type.Null()], { description: 'give it as after for the next page; null: there is none' })
 
 /** Role names as a request gives them: `user`. Whether a name is a role is asked by `toRoles`. */
 export const RoleList = (most: number) => Type.Array(Type.String({ maxLength: 64, description: 'the name of a role' }), {
@@ -106,23 +119,23 @@ export function toRoles (names: readonly string[]): Role[] {
 }
 
 /** Roles as front-ends know them: `ROLE_USER`. */
-export const Authorities = Type.Array(Type.String(), { examples: [roles.map(authority)] })
+export const Authorities = Type.Array(Type.String({ enum: roles.map(authority) }), { maxItems: roles.length, examples: [roles.map(authority)] })
 
-export const Message = (text: string) => Type.Object({ message: Type.String({ examples: [text] }) })
+export const Message = (text: string) => Type.Object({ message: Type.String({ enum: [text], examples: [text] }) })
 
 /** The text boards. */
-export const Text = Type.String()
+export const Text = (text: string) => Type.String({ enum: [text], examples: [text] })
 
 export const UserReply = Type.Object({
   id: UserId,
-  username: Type.String(),
-  email: Type.String(),
+  username: Username,
+  email: Email,
   roles: Authorities,
-  created: Type.String({ format: 'date-time' })
+  created: Time
 })
 
 /** An account as moderators and admins see it. */
-export const AccountReply = Type.Object({ ...UserReply.properties, disabled: Type.Boolean() })
+export const AccountReply = Type.Object({ ...UserReply.properties, disabled: Type.Boolean({ examples: [false] }) })
 
 export interface Account {
   id: number
@@ -142,19 +155,3 @@ export const toAccountReply = (account: Account) => ({
   created: account.createdAt.toISOString(),
   disabled: account.disabled
 })
-
-/** The reply schemas of the given errors, by status. */
-export function errorReplies (codes: readonly ErrorCode[]): Record<number, TSchema> {
-  const statuses = new Set(codes.map(code => refusalOf(code).status))
-  return Object.fromEntries([...statuses].map(status =>
-    [status, errorReply(codes.filter(code => refusalOf(code).status === status))]))
-}
-
-function errorReply (codes: readonly ErrorCode[]): TSchema {
-  const extra = codes.flatMap(code => Object.keys(refusalOf(code).body ?? {}))
-  return Type.Object({
-    ...Object.fromEntries(extra.map(field => [field, Type.Optional(Type.Null())])),
-    message: Type.String(),
-    code: Type.String({ enum: [...codes] })
-  }, { description: codes.map(code => `${code}: ${refusalOf(code).message}`).join('\n\n') })
-}

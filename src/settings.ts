@@ -131,6 +131,10 @@ export const settings = Type.Object({
     minItems: 1,
     default: ['http://localhost:8081']
   } satisfies About),
+  DOCS: literals(['on', 'off'], {
+    description: 'Whether the API is described at /docs, /docs/json and /docs/yaml.',
+    default: 'on'
+  }),
   ARGON2_MEMORY_KIB: whole(1024, COSTLIEST.memory, 19456, 'Memory of one password hash, in KiB.'),
   ARGON2_TIME: whole(1, COSTLIEST.time, 2, 'Passes of one password hash over its memory.'),
   ARGON2_CONCURRENCY: {

@@ -1,23 +1,30 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { auditPage } from '../../sql/audit.ts'
-import { Cursor, Next, nextCursor, PageSize, UserId } from '../../src/schemas.ts'
+import { Address, Cursor, Next, nextCursor, PageSize, Time, UserId } from '../../src/schemas.ts'
+
+const EventName = Type.String({
+  pattern: '^[a-z_]{1,64}$',
+  maxLength: 64,
+  description: 'the name of an event',
+  examples: ['privilege_permissions_changed']
+})
 
 const Query = Type.Object({
   limit: PageSize,
   after: Cursor,
   user: Type.Optional(UserId),
-  event: Type.Optional(Type.String({ pattern: '^[a-z_]{1,64}$', description: 'the name of an event' }))
+  event: Type.Optional(EventName)
 }, { additionalProperties: false })
 
 const Event = Type.Object({
-  id: Type.Integer(),
-  created: Type.String({ format: 'date-time' }),
-  event: Type.String({ examples: ['privilege_permissions_changed'] }),
-  userId: Type.Integer(),
-  actorId: Type.Union([Type.Integer(), Type.Null()]),
-  ip: Type.Union([Type.String(), Type.Null()]),
-  detail: Type.Record(Type.String(), Type.Unknown())
+  id: UserId,
+  created: Time,
+  event: EventName,
+  userId: UserId,
+  actorId: Type.Union([UserId, Type.Null()]),
+  ip: Type.Union([Address, Type.Null()]),
+  detail: Type.Record(Type.String(), Type.Unknown(), { examples: [{ from: ['user'], to: ['admin'] }] })
 })
 
 export default (async fastify => {
@@ -26,7 +33,7 @@ export default (async fastify => {
     schema: {
       summary: 'A page of the audit trail, the newest first, by account and by event.',
       querystring: Query,
-      response: { 200: Type.Object({ events: Type.Array(Event), next: Next }) }
+      response: { 200: Type.Object({ events: Type.Array(Event, { maxItems: 100 }), next: Next }) }
     }
   }, async request => {
     const { limit, after: before, user, event } = request.query

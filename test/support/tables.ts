@@ -26,7 +26,7 @@ export const errorsTable = (): string => table(['code', 'status', 'message'],
   Object.entries(catalogue).map(([name, { status, message }]) => [code(name), String(status), message]))
 
 export const routesTable = (routes: readonly DeclaredRoute[]): string => table(['request', 'who', 'what', 'its own errors'],
-  routes.filter(route => route.config).map(({ method, url, config, schema }) => [
+  routes.filter(route => route.config && !Object(route.schema).hide).map(({ method, url, config, schema }) => [
     code(`${String(method)} ${url}`), String(config?.access), String(Object(schema).summary), (config?.errors ?? []).map(code).join(' ')
   ]).sort())
 

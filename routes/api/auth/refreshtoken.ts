@@ -3,9 +3,9 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { addressOf, perMinute } from '../../../plugins/rate-limits.ts'
 import type { Config } from '../../../src/config.ts'
-import { RefreshTokenBody, shownToken } from '../../../src/schemas.ts'
+import { RefreshTokenBody, shownToken, Tokens } from '../../../src/schemas.ts'
 
-const Reply = Type.Object({ accessToken: Type.String(), refreshToken: Type.String() })
+const Reply = Type.Object(Tokens)
 
 /** Never answers 401: known front-ends answer a 401 with a refresh, and would run in a circle. */
 export default (async (fastify, { config }) => {

@@ -1,32 +1,35 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { sessionsOf } from '../../../sql/refresh-tokens.ts'
+import type { Config } from '../../../src/config.ts'
 import { ApiError } from '../../../src/errors.ts'
-import { Message } from '../../../src/schemas.ts'
+import { Address, Message, Time } from '../../../src/schemas.ts'
 
 const done = { message: 'The session was ended.' }
 
-const Session = Type.Object({
-  id: Type.String(),
-  created: Type.String({ format: 'date-time' }),
-  lastUsed: Type.String({ format: 'date-time' }),
-  expires: Type.String({ format: 'date-time' }),
-  ip: Type.String(),
-  userAgent: Type.Union([Type.String(), Type.Null()]),
-  current: Type.Boolean()
-})
-
 const SessionId = Type.String({
   pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$',
-  description: 'the id of a session'
+  maxLength: 36,
+  description: 'the id of a session',
+  examples: ['019ab0c4-7c00-7000-8000-000000000001']
 })
 
-export default (async fastify => {
+const Session = Type.Object({
+  id: SessionId,
+  created: Time,
+  lastUsed: Time,
+  expires: Time,
+  ip: Address,
+  userAgent: Type.Union([Type.String({ maxLength: 512, examples: ['Mozilla/5.0'] }), Type.Null()]),
+  current: Type.Boolean({ examples: [true] })
+})
+
+export default (async (fastify, { config }) => {
   const { db, sessions } = fastify
 
   fastify.get('/sessions', {
     config: { access: 'signed-in' },
-    schema: { summary: 'The caller\'s sessions, the newest first.', response: { 200: Type.Object({ sessions: Type.Array(Session) }) } }
+    schema: { summary: 'The caller\'s sessions, the newest first.', response: { 200: Type.Object({ sessions: Type.Array(Session, { maxItems: config.MAX_SESSIONS_PER_USER }) }) } }
   }, async request => {
     const { userId, sessionId } = request.caller
     const rows = await db.query(sessionsOf(userId))
@@ -55,4 +58,4 @@ export default (async fastify => {
     if (!ended) throw new ApiError('SESSION_NOT_FOUND')
     return done
   })
-}) satisfies FastifyPluginAsyncTypebox
+}) satisfies FastifyPluginAsyncTypebox<{ config: Config }>

@@ -6,18 +6,17 @@ import { credentialsByUsername, upgradePasswordHash } from '../../../sql/users.t
 import { authority } from '../../../src/access.ts'
 import type { Config } from '../../../src/config.ts'
 import { ApiError } from '../../../src/errors.ts'
-import { Authorities, GivenPassword, GivenUsername, UserId } from '../../../src/schemas.ts'
+import { Authorities, Email, GivenPassword, GivenUsername, Tokens, UserId, Username } from '../../../src/schemas.ts'
 import { logSecurityEvent } from '../../../src/security-events.ts'
 
 const Body = Type.Object({ username: GivenUsername, password: GivenPassword }, { additionalProperties: false })
 
 const Reply = Type.Object({
   id: UserId,
-  username: Type.String(),
-  email: Type.String(),
+  username: Username,
+  email: Email,
   roles: Authorities,
-  accessToken: Type.String(),
-  refreshToken: Type.String()
+  ...Tokens
 })
 
 export default (async (fastify, { config }) => {

@@ -7,6 +7,7 @@ import { availability, insertUser } from '../../../sql/users.ts'
 import { clientAddress } from '../../../src/client-address.ts'
 import type { Config } from '../../../src/config.ts'
 import { ApiError } from '../../../src/errors.ts'
+import { tokenOrNone } from '../../../src/openapi.ts'
 import { Email, Message, newPassword, RoleList, toRoles, Username } from '../../../src/schemas.ts'
 import { logSecurityEvent } from '../../../src/security-events.ts'
 
@@ -23,6 +24,7 @@ export default (async (fastify, { config }) => {
     },
     schema: {
       summary: 'Makes a user.',
+      security: tokenOrNone,
       body: Type.Object({
         username: Username,
         email: Email,

@@ -14,7 +14,7 @@ export default (async fastify => {
   for (const { url, access, text } of boards) {
     fastify.get(url, {
       config: { access },
-      schema: { summary: `The text "${text}"`, response: { 200: Text } }
+      schema: { summary: `The text "${text}"`, response: { 200: Text(text) } }
     }, (_request, reply) => { reply.send(text) })
   }
 }) satisfies FastifyPluginAsyncTypebox

@@ -17,7 +17,7 @@ export default (async fastify => {
     schema: {
       summary: 'A page of accounts, by role and by a part of the name or the address.',
       querystring: Query,
-      response: { 200: Type.Object({ users: Type.Array(AccountReply), next: Next }) }
+      response: { 200: Type.Object({ users: Type.Array(AccountReply, { maxItems: 100 }), next: Next }) }
     }
   }, async request => {
     const { limit, after = 0, role, search = '' } = request.query

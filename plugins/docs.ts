@@ -1,0 +1,32 @@
+import swaggerUi from '@fastify/swagger-ui'
+import fp from 'fastify-plugin'
+import type { Config } from '../src/config.ts'
+import { PAGE } from './openapi.ts'
+
+// The page's scripts and styles are files of the package; it draws its icons as data, and calls this service.
+const policy = [
+  'default-src \'none\'',
+  'script-src \'self\'',
+  'style-src \'self\'',
+  'img-src \'self\' data:',
+  'connect-src \'self\'',
+  'base-uri \'none\'',
+  'form-action \'none\'',
+  'frame-ancestors \'none\''
+].join('; ')
+
+/** A page on which a person reads the API and calls it, with the document it is made of as JSON and as YAML. */
+export default fp<{ config: Config }>(async function docs (fastify, { config }) {
+  if (config.DOCS === 'off') return
+  await fastify.register(swaggerUi, {
+    routePrefix: PAGE,
+    staticCSP: policy,
+    theme: { title: 'gatehouse' },
+    uiConfig: {
+      // The token of one person is not left in the browser for the next.
+      persistAuthorization: false,
+      docExpansion: 'list',
+      tryItOutEnabled: true
+    }
+  })
+}, { name: 'docs', fastify: '5.x', dependencies: ['guard', 'openapi'] })
