@@ -35,11 +35,18 @@ const STATEMENTS = {
   'authority (a board not remembered)': ({ userId, sessionId }) => authorityOf(userId, sessionId)
 }
 
+async function connect (url) {
+  const client = new pg.Client({ connectionString: url })
+  // What failed says so itself; without a listener the end of the server would hide it.
+  client.on('error', () => {})
+  await client.connect()
+  return client
+}
+
 /** A database of that many users with a role and a session each; sessions in the order of their ids, as time makes them. */
 async function grow (url, size) {
   await migrate(url)
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
+  const client = await connect(url)
   await client.query(`INSERT INTO users (username, email, password_hash)
     SELECT 'user' || n, 'user' || n || '@example.com', $1 FROM generate_series(1, $2::int) AS n`, [HASH, size])
   await client.query('INSERT INTO user_roles (user_id, role_id) SELECT id, 1 FROM users ON CONFLICT DO NOTHING')
@@ -86,8 +93,7 @@ async function rotate (url, client) {
   const before = await size()
   const begin = performance.now()
   await Promise.all(Array.from({ length: CONNECTIONS }, async (_, lane) => {
-    const connection = new pg.Client({ connectionString: url })
-    await connection.connect()
+    const connection = await connect(url)
     const own = kept.filter((_, index) => index % CONNECTIONS === lane).map(row => ({ ...row, generation: 1 }))
     for (let i = 0; i < rotations / CONNECTIONS; i++) {
       const row = own[i % own.length]
@@ -111,8 +117,7 @@ await postgres.start()
 const databases = []
 try {
   const url = await postgres.url()
-  const admin = new pg.Client({ connectionString: url })
-  await admin.connect()
+  const admin = await connect(url)
   const urlOf = size => Object.assign(new URL(url), { pathname: `/size_${size}` }).href
   for (const size of sizes) {
     await admin.query(`CREATE DATABASE size_${size}`)

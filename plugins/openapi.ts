@@ -3,6 +3,9 @@ import fp from 'fastify-plugin'
 import type { Config } from '../src/config.ts'
 import { describe, securitySchemes, tags } from '../src/openapi.ts'
 
+/** Wherever the document was fetched from. x-internal: not for the company's own network only (an OWASP rule asks). */
+const server = { url: '/', 'x-internal': false }
+
 /** Where plugins/docs.ts serves the document and its page. */
 export const PAGE = '/docs'
 
@@ -23,8 +26,7 @@ export default fp<{ config: Config }>(async function openapi (fastify, { config 
         license: { name: 'MIT', identifier: 'MIT' },
         contact: { name: 'gatehouse' }
       },
-      // Wherever it was fetched from. x-internal: not for the company's own network only (an OWASP rule asks).
-      servers: [{ url: '/', 'x-internal': false }],
+      servers: [server],
       tags,
       components: { securitySchemes }
     },

@@ -161,6 +161,61 @@ test('it does not start with what it does not understand', async t => {
   })
 })
 
+test('the keys of JWT_KEYS', async t => {
+  const cwd = await createFolder(t)
+  const run = async (...args: string[]) => {
+    const tool = runServer(t, { cwd, args: ['keys', ...args] })
+    return { code: await tool.ended, stdout: tool.stdout(), stderr: tool.stderr() }
+  }
+
+  await t.test('are made by a command that needs no settings', async t => {
+    const { code, stdout, stderr } = await run('new', '--file', 'keys.json')
+    t.strictSame({ code, stderr }, { code: 0, stderr: '' })
+    t.match(stdout, /^signs {5}EdDSA {2}[\w-]{43}\n$/)
+    t.strictSame(await run('list', '--file', 'keys.json'), { code, stdout, stderr })
+    t.strictSame(await readdir(cwd), ['keys.json'])
+    t.match(await run('neu'), { code: 1, stdout: '', stderr: /^Say what to do with which file:\n/ })
+  })
+
+  const env = { ...PLAYGROUND, DATABASE_URL: await createDatabase(t), REFRESH_SECRET: SECRET, JWT_KEYS: 'keys.json' }
+
+  await t.test('sign instead of JWT_SECRET, and are read again at SIGHUP', async t => {
+    const server = runServer(t, { cwd, env })
+    const address = await server.address()
+    const reads = () => server.logs().filter(line => line.msg === 'read the keys of keys.json: the first signs')
+    await signUp(address, 'ann', ['user'])
+    const { accessToken } = Object((await signIn(address, 'ann')).body)
+    t.strictSame(reads().map(line => line['kids']), [[JSON.parse(Buffer.from(accessToken.split('.')[0], 'base64url').toString()).kid]])
+    await run('new', '--file', 'keys.json', '--alg', 'RS256')
+    server.child.kill('SIGHUP')
+    await until('the keys to be read again', () => reads().length === 2)
+    const { keys } = Object(await (await fetch(`${address}/.well-known/jwks.json`)).json())
+    t.strictSame(keys.map((key: { alg: string }) => key.alg), ['EdDSA', 'RS256'])
+    server.child.kill('SIGTERM')
+    t.equal(await server.ended, 0)
+    t.equal(server.stderr(), '')
+  })
+
+  await t.test('that are not right stop the start, and are not shown', async t => {
+    const file = join(cwd, 'keys.json')
+    const text = await readFile(file, 'utf8')
+    await writeFile(file, text.replace('"EdDSA"', '"ES256"'))
+    const server = runServer(t, { cwd, env })
+    t.equal(await server.ended, 1)
+    t.equal(server.stderr(), 'The keys in keys.json are not right:\n  - key 1 says another alg than EdDSA, which it is for\n')
+    t.strictSame(JSON.parse(text).keys.filter((key: { d: string }) => server.stdout().includes(key.d)), [])
+  })
+})
+
+test('SIGHUP ends a service without keys, as a terminal does that is closed', async t => {
+  const env = { ...PLAYGROUND, DATABASE_URL: await createDatabase(t), JWT_SECRET: SECRET }
+  const server = runServer(t, { cwd: await createFolder(t), env })
+  await server.address()
+  server.child.kill('SIGHUP')
+  t.equal(await server.ended, 0)
+  t.equal(server.stderr(), '')
+})
+
 test('a port that is taken ends it with the reason', async t => {
   const taken = createServer()
   await new Promise<void>(resolve => { taken.listen(0, '127.0.0.1', resolve) })
