@@ -48,7 +48,7 @@ async function startPatroni (t: Test, folder: string, ports: Ports, node: 1 | 2)
 
 async function startEtcd (t: Test, folder: string, ports: Ports): Promise<void> {
   const [client, peer] = [`http://${network}31:${ports.etcd}`, `http://${network}31:${await freePort()}`]
-  const etcd = start(t, 'etcd', ['etcd', '--data-dir', join(folder, 'etcd'), '--unsafe-no-fsync',
+  const etcd = start(t, 'etcd', ['etcd', '--data-dir', join(folder, 'etcd'),
     '--listen-client-urls', client, '--advertise-client-urls', client,
     '--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `default=${peer}`], { folder })
   await until('etcd', async () => {
@@ -93,6 +93,7 @@ test('the primary dies under load, and nothing that was acknowledged is lost', a
   const database = `${network}1`
   const askPrimary = async (text: string) => await ask(database, ports.postgres, text).catch(() => [])
   await until('a primary', async () => (await askPrimary('SELECT 1')).length > 0, 60_000)
+  t.strictSame(await askPrimary('SHOW fsync'), [{ fsync: 'on' }], 'commits are flushed to the disk, as in production')
   await askPrimary('CREATE DATABASE gatehouse')
 
   const instances = await Promise.all([11, 12, 13].map(async (machine): Promise<Instance> =>

@@ -117,9 +117,18 @@ export async function run (command: string[], cwd = '/'): Promise<string> {
 export async function killPostgres (data: string): Promise<void> {
   await until('every process of it to be gone', () => {
     const own = processesIn(data)
-    for (const pid of own) process.kill(pid, 'SIGKILL')
+    for (const pid of own) end(pid)
     return own.length === 0
   })
+}
+
+function end (pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    // Its parent's death may have ended it since it was found.
+    if (Object(error).code !== 'ESRCH') throw error
+  }
 }
 
 /** The processes whose working folder is this one, as those of a PostgreSQL's have its data folder. */
@@ -142,7 +151,7 @@ export async function startPostgres (t: Test, { conf = [], hba = 'host all all 1
   const passwordFile = await writeFor(join(folder, 'password'), PASSWORD)
   await run([...asPostgres, `${POSTGRES_BIN}/initdb`, '-D', data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '-E', 'UTF8'])
   await appendFile(join(data, 'postgresql.conf'), [
-    '', 'listen_addresses = \'127.0.0.1\'', 'unix_socket_directories = \'\'', 'fsync = off', `port = ${port}`, ...conf, ''
+    '', 'listen_addresses = \'127.0.0.1\'', 'unix_socket_directories = \'\'', `port = ${port}`, ...conf, ''
   ].join('\n'))
   await writeFile(join(data, 'pg_hba.conf'), `${hba}\n`)
   const server = start(t, 'postgres', [`${POSTGRES_BIN}/postgres`, '-D', data], { folder })
