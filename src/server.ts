@@ -1,3 +1,5 @@
+// First: everything that the others load counts.
+import { letYoungGenerationGrow } from './young-generation.ts'
 import cluster from 'node:cluster'
 import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
@@ -78,6 +80,7 @@ async function listen (config: Config): Promise<FastifyBaseLogger> {
   starting = buildApp(config)
   app = await starting
   await app.listen({ host: config.HOST, port: config.PORT })
+  letYoungGenerationGrow()
   return app.log
 }
 
