@@ -31,17 +31,15 @@ class Series {
     this.#seconds += seconds
   }
 
-  values (name: string) {
+  /** As prom-client keeps a histogram's values. */
+  values () {
     let count = 0
     const buckets = [...BOUNDS, '+Inf'].map((le, index) => {
       count += this.#counts[index] ?? 0
-      return { metricName: `${name}_bucket`, labels: { le, ...this.labels }, value: count }
+      return { metricName: `${ABOUT.name}_bucket`, labels: { le }, sharedLabels: this.labels, value: count }
     })
-    return [
-      ...buckets,
-      { metricName: `${name}_sum`, labels: this.labels, value: this.#seconds },
-      { metricName: `${name}_count`, labels: this.labels, value: count }
-    ]
+    const value = (suffix: string, value: number) => ({ metricName: `${ABOUT.name}_${suffix}`, labels: {}, sharedLabels: this.labels, value })
+    return [...buckets, value('sum', this.#seconds), value('count', count)]
   }
 }
 
@@ -68,7 +66,7 @@ export class RequestFigures extends Histogram<'method' | 'route' | 'status'> {
 
   /** What prom-client reads a metric by, also for `get`. */
   async getForPromString () {
-    const values = [...this.#series.values()].flatMap(byStatus => [...byStatus.values()].flatMap(series => series.values(ABOUT.name)))
+    const values = [...this.#series.values()].flatMap(byStatus => [...byStatus.values()].flatMap(series => series.values()))
     return { ...ABOUT, type: 'histogram', aggregator: 'sum', values }
   }
 }
