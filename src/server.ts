@@ -1,3 +1,4 @@
+#!/usr/bin/env -S node --enable-source-maps
 // First: everything that the others load counts.
 import { letYoungGenerationGrow } from './heap.ts'
 import cluster from 'node:cluster'
