@@ -1,7 +1,7 @@
 import neostandard from 'neostandard'
 
 export default [
-  ...neostandard({ ts: true, ignores: ['dist', '.tap', '.gatehouse'] }),
+  ...neostandard({ ts: true, ignores: ['dist', '**/dist', '.tap', '.gatehouse', '**/schema.d.ts'] }),
   {
     files: ['**/*.ts'],
     rules: {

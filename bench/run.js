@@ -6,7 +6,7 @@ import { EmbeddedPostgres } from '../dist/src/embedded-postgres.js'
 import { argon2Loop } from './argon2-loop.js'
 import { startContestants } from './contestants.js'
 import { median, toSvg, toTable } from './report.js'
-import { BARS, MIX_P99, prepare, WORKLOADS } from './workloads.js'
+import { BARS, MIX_P99, OWN_USER, ownUser, prepare, WORKLOADS } from './workloads.js'
 
 // npm run bench [-- --quick] [--only "board user"]: every workload against its peers, in alternation. A share of the
 // machine that changes meanwhile hits all of them alike, so only the ratios are claims.
@@ -17,6 +17,8 @@ const SECONDS = quick ? 1 : 4
 const chosen = Object.entries(WORKLOADS).filter(([workload]) => only === undefined || workload === only)
 if (chosen.length === 0) throw new Error(`There is no workload "${only}": ${Object.keys(WORKLOADS).join(', ')}`)
 const LOOPS = ['argon2', '@node-rs/argon2']
+/** Contestants that are no process of their own. */
+const ASIDE = [...LOOPS, OWN_USER]
 
 const dir = await mkdtemp(join(tmpdir(), 'gatehouse-bench-'))
 const postgres = await EmbeddedPostgres.at(join(dir, 'postgres'), 'bench')
@@ -25,11 +27,12 @@ const results = []
 let services = {}
 try {
   const names = [...new Set(chosen.flatMap(([, { contestants }]) => contestants))]
-  services = await startContestants(names.filter(name => !LOOPS.includes(name)), await postgres.url())
+  services = await startContestants(names.filter(name => !ASIDE.includes(name)), await postgres.url())
   const { startMs } = services.gatehouse
   const idle = services.gatehouse.memory()
   for (const service of Object.values(services)) await prepare(service)
   for (const name of LOOPS) services[name] = argon2Loop(name)
+  services[OWN_USER] = ownUser(services.gatehouse)
 
   for (const [workload, { contestants, run }] of chosen) {
     const measure = async (service, seconds) => service.run ? await service.run(seconds) : await run(service, { seconds })

@@ -77,6 +77,10 @@ async function mix (service, { seconds }) {
   return { rate: p99, p50, failed: failed + (await flood).failed }
 }
 
+/** gatehouse's own board `user`, measured beside its board `admin`: what the check of a role costs. */
+export const OWN_USER = 'gatehouse, board user'
+export const ownUser = gatehouse => ({ ...gatehouse, name: OWN_USER, run: async seconds => await board('user', 'User Content.')(gatehouse, { seconds }) })
+
 /**
  * Every workload: who runs it, and how a round of it is measured. `rate` is a second, but for the mix: the 99th
  * percentile of the paced board in milliseconds.
@@ -84,7 +88,7 @@ async function mix (service, { seconds }) {
 export const WORKLOADS = {
   'board all': { contestants: ['gatehouse', 'bare', 'express'], run: board('all', 'Public Content.') },
   'board user': { contestants: ['gatehouse', 'fastify-jwt', 'express'], run: board('user', 'User Content.') },
-  'board admin': { contestants: ['gatehouse', 'one-query', 'express', 'better-auth', 'better-auth cookie'], run: board('admin', 'Admin Content.') },
+  'board admin': { contestants: ['gatehouse', OWN_USER, 'one-query', 'express', 'better-auth', 'better-auth cookie'], run: board('admin', 'Admin Content.') },
   refresh: { contestants: ['gatehouse', 'rotation', 'express'], run: refresh },
   'sign-in 1': { contestants: ['gatehouse', 'express'], run: signIn(1) },
   'sign-in 16': { contestants: ['gatehouse', 'argon2', '@node-rs/argon2', 'express'], run: signIn(16) },
@@ -98,6 +102,7 @@ export const BARS = [
   ['board all', 'bare', 0.85],
   ['board user', 'fastify-jwt', 1.2],
   ['board user', 'express', 4],
+  ['board admin', OWN_USER, 0.95],
   ['board admin', 'one-query', 2],
   ['board admin', 'express', 15],
   ['board admin', 'better-auth cookie', 8],

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError, type ErrorCode, refusalOf } from '../src/errors.ts'
 
@@ -28,7 +28,8 @@ function explain (error: FastifySchemaValidationError & { parentSchema?: { descr
   return `${path || 'the body'} ${wanted === undefined ? error.message : `must be ${wanted}`}`
 }
 
-function toApiError (error: FastifyError | ApiError): ApiError {
+/** What an error means in the catalogue's terms; INTERNAL where it has no place there. */
+export function toApiError (error: FastifyError | ApiError): ApiError {
   if (error instanceof ApiError) return error
   const [fault] = error.validation ?? []
   if (fault) return new ApiError('VALIDATION_FAILED', explain(fault))
@@ -47,13 +48,13 @@ export function sendError (thrown: FastifyError | ApiError, request: FastifyRequ
   // 503 is the database's or the load's fault and passes; 500 is ours.
   if (status >= 500) request.log[status === 503 ? 'warn' : 'error']({ err: error.cause ?? error, code: error.code })
   if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
-  // Fastify's own refusals of a URL come before the hook that names the request.
-  reply.code(status).header('x-request-id', request.id).headers(headers ?? {})
+  // Fastify's own refusals of a URL come before the hook of plugins/reply-headers.ts.
+  reply.code(status).header('x-request-id', request.id).headers({ ...request.server.securityHeaders.overHttp, ...headers })
     .send({ ...body, message: error.message, code: error.code })
 }
 
 /** Answers what never became a request: Node's parser refused it, or it did not arrive in time. */
-export function answerBadConnection (error: NodeJS.ErrnoException, socket: Socket): void {
+export function answerBadConnection (this: FastifyInstance, error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
   const code = CONNECTION[error.code ?? ''] ?? 'REQUEST_MALFORMED'
   const { status, message } = refusalOf(code)
@@ -64,6 +65,7 @@ export function answerBadConnection (error: NodeJS.ErrnoException, socket: Socke
       'content-type: application/json; charset=utf-8',
       `content-length: ${Buffer.byteLength(body)}`,
       `x-request-id: ${randomUUID()}`,
+      ...Object.entries(this.securityHeaders.overHttp).map(([name, value]) => `${name}: ${value}`),
       'connection: close',
       '',
       body

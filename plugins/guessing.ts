@@ -21,6 +21,12 @@ declare module 'fastify' {
 
 const DAY = 24 * 60 * 60
 
+/** The guesses at one account. */
+type Queue = fastq.queueAsPromised<() => Promise<boolean>, boolean> & {
+  /** the database's last fault, and when */
+  fault?: { error: ApiError, at: number }
+}
+
 /**
  * Passwords of one account that this process judges at a time; the others wait. Without it the parallel sign-ins of
  * a busy owner would look like a burst of guesses. Several replicas together stay below the default of 10.
@@ -36,7 +42,7 @@ export default fp<{ config: Config }>(async function guessing (fastify, { config
   const failures = fastify.createCounter({ name: 'failures', duration: DAY })
   const delays = fastify.createCounter({ name: 'delays', duration: DAY })
   const gate = fastify.createCounter({ name: 'gate', duration: config.SIGNIN_DELAY_MAX })
-  const queues = new Map<string, fastq.queueAsPromised<() => Promise<boolean>, boolean>>()
+  const queues = new Map<string, Queue>()
 
   async function attempt (key: string, request: FastifyRequest, judge: () => Promise<boolean>): Promise<boolean> {
     const { total } = await failures.add(key)
@@ -71,10 +77,18 @@ export default fp<{ config: Config }>(async function guessing (fastify, { config
   fastify.decorate('limitGuesses', async (username, request, judge) => {
     // A digest, because people type their password into the wrong field.
     const key = createHash('sha256').update(username.toLowerCase()).digest('base64url')
-    const queue = queues.get(key) ?? fastq.promise(async (job: () => Promise<boolean>) => await job(), AT_A_TIME)
+    const queue: Queue = queues.get(key) ?? fastq.promise(async (job: () => Promise<boolean>) => await job(), AT_A_TIME)
     queues.set(key, queue)
+    const since = performance.now()
     try {
-      return await queue.push(async () => await attempt(key, request, judge))
+      return await queue.push(async () => {
+        // Who waited while the database failed would only wait for the same again, and far beyond its deadline.
+        if (queue.fault && queue.fault.at >= since) throw queue.fault.error
+        return await attempt(key, request, judge)
+      })
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'DATABASE_UNAVAILABLE') queue.fault = { error, at: performance.now() }
+      throw error
     } finally {
       if (queue.idle() && queues.get(key) === queue) queues.delete(key)
     }

@@ -15,6 +15,8 @@ export interface Passwords {
   verify (hash: string | undefined, password: string): Promise<boolean>
   /** A stronger hash of a password that was just verified, where the settings have risen since its hash was made. */
   strengthen (hash: string, password: string): Promise<string | undefined>
+  /** Passwords that are hashed now, and those that wait for it. */
+  load (): { running: number, waiting: number }
 }
 
 declare module 'fastify' {
@@ -59,6 +61,8 @@ export default fp<{ config: Config }>(async function passwords (fastify, { confi
     async strengthen (stored, password) {
       // The next sign-in will do as well: a busy moment is no reason to refuse this one.
       return isWeaker(stored, cost) && !isFull() ? await hash(password) : undefined
-    }
+    },
+
+    load: () => ({ running: queue.running(), waiting: queue.length() })
   })
 }, { name: 'passwords', fastify: '5.x' })

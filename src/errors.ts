@@ -65,7 +65,9 @@ export const catalogue = {
     status: 503,
     message: 'The database is not available. Please try again.',
     headers: retrySoon
-  }
+  },
+  OVERLOADED: { status: 503, message: 'The service is overloaded. Please try again.', headers: retrySoon },
+  SHUTTING_DOWN: { status: 503, message: 'The service is shutting down. Please try again.', headers: retrySoon }
 } as const satisfies Record<string, Refusal>
 
 export type ErrorCode = keyof typeof catalogue

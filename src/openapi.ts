@@ -68,6 +68,11 @@ function refusalExample (code: ErrorCode): object {
 const sized = (schema: unknown): TSchema => JSON.parse(JSON.stringify(schema),
   (_key, value) => Object(value).type === 'integer' ? { format: 'int64', ...value } : value)
 
+/** A schema whose fields need not be sent where they have a default; in TypeBox they are always there, being filled in. */
+const optional = (schema: TSchema): TSchema => ({
+  ...schema, required: (schema['required'] ?? []).filter((name: string) => schema['properties'][name].default === undefined)
+})
+
 function describeReply (status: string, reply: TSchema): object {
   const codes: ErrorCode[] = reply['properties']?.code?.enum ?? []
   const always = ['x-request-id', 'access-control-allow-origin']
@@ -100,7 +105,7 @@ export function describe ({ method, url, config, schema = {} }: RouteOptions): F
     description: `Who may enter: ${config.access}.`,
     ...schema,
     ...schema.params ? { params: sized(schema.params) } : {},
-    ...schema.querystring ? { querystring: sized(schema.querystring) } : {},
+    ...schema.querystring ? { querystring: optional(sized(schema.querystring)) } : {},
     // No body, where a schema lets that pass, is no less a mistake.
     ...schema.body ? { body: sized(Object(schema.body).anyOf?.[0] ?? schema.body), consumes: BODIES } : {},
     response: Object.fromEntries(Object.entries<TSchema>(Object(schema.response))

@@ -1,4 +1,8 @@
+#!/usr/bin/env -S node --enable-source-maps
+// First: everything that the others load counts.
+import { letYoungGenerationGrow } from './heap.ts'
 import cluster from 'node:cluster'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
@@ -9,6 +13,7 @@ import { type Config, isPlayground, readSettings } from './config.ts'
 import { createAdmin } from './create-admin.ts'
 import { runKeys } from './keys-command.ts'
 import { logOptions } from './log.ts'
+import { publishMetrics, serveMetricsOfWorkers } from './metrics-server.ts'
 import { openPlayground, type Playground } from './playground.ts'
 import type { Settings } from './settings.ts'
 import { CLOSE, RELOAD, Workers } from './workers.ts'
@@ -20,19 +25,31 @@ let starting: Promise<FastifyInstance> | undefined
 let workers: Workers | undefined
 let playground: Promise<Playground> | undefined
 
-/** How long closing may take, in milliseconds: a worker's ends first, so that the primary sees it end. */
-const GRACE = cluster.isWorker ? 9_000 : 10_000
+/** Before the settings are known there is nothing to close that takes long. */
+let patience: Pick<Settings, 'DRAIN_DELAY' | 'SHUTDOWN_GRACE'> = { DRAIN_DELAY: 0, SHUTDOWN_GRACE: 10 }
 
-// Requests in flight are answered, then the pool is closed, then the playground's PostgreSQL stopped, also when the
+/** How much longer the primary waits than its workers, in seconds, so that it sees them end. */
+const MARGIN = cluster.isPrimary ? 1 : 0
+
+// A load balancer is given time to send its requests elsewhere, those in flight are answered, then the pool is closed, then the playground's PostgreSQL stopped, also when the
 // signal comes while that is still starting. A second signal forces; a worker leaves that to the primary.
 const skip = cluster.isWorker ? ['SIGINT', 'SIGTERM'] as const : []
-const { close } = closeWithGrace({ delay: GRACE, logger: false, skip: ['SIGHUP', ...skip] }, async ({ err }) => {
+const { close } = closeWithGrace({ delay: false, logger: false, skip: ['SIGHUP', ...skip] }, async ({ err }) => {
   // Before there is a service it is the settings or the database: the message says what to do, a stack would hide it.
   if (err) console.error(app ? err : err.message)
+  const drain = app && !err ? patience.DRAIN_DELAY : 0
+  setTimeout(force, (patience.DRAIN_DELAY + patience.SHUTDOWN_GRACE + MARGIN) * 1000)
+  app?.drain()
+  await sleep(drain * 1000)
   await app?.close()
   await workers?.close()
   await (await playground?.catch(() => undefined))?.close()
 })
+
+function force (): void {
+  console.error('Closing took longer than SHUTDOWN_GRACE and was forced.')
+  process.exit(1)
+}
 
 // A worker is told by the primary, and often by a signal as well: the first counts.
 let told = false
@@ -65,6 +82,7 @@ async function configure (settings: Settings, share: boolean): Promise<Config> {
 }
 
 async function serve (settings: Settings): Promise<void> {
+  patience = settings
   if (settings.JWT_KEYS !== undefined) onHangUp = reload
   const config = await configure(settings, false)
   const log = config.WORKERS > 1 && cluster.isPrimary ? await startWorkers(config) : await listen(config)
@@ -78,6 +96,8 @@ async function listen (config: Config): Promise<FastifyBaseLogger> {
   starting = buildApp(config)
   app = await starting
   await app.listen({ host: config.HOST, port: config.PORT })
+  letYoungGenerationGrow()
+  await publishMetrics(app, config)
   return app.log
 }
 
@@ -85,6 +105,7 @@ async function startWorkers (config: Config): Promise<FastifyBaseLogger> {
   const log = pino(logOptions(config))
   workers = new Workers(config, log)
   await workers.start()
+  await serveMetricsOfWorkers(config, log)
   return log
 }
 

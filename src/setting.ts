@@ -5,6 +5,7 @@ import { FormatRegistry, type SchemaOptions, Type } from '@sinclair/typebox'
 
 FormatRegistry.Set('secret', text => Buffer.byteLength(text) >= 32)
 FormatRegistry.Set('postgres-url', text => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
+FormatRegistry.Set('http-url', text => /^https?:\/\//.test(text) && URL.canParse(text))
 FormatRegistry.Set('redis-url', text => /^rediss?:\/\//.test(text) && URL.canParse(text))
 // The names are those of the package proxy-addr, which Fastify reads the list with. `true` and a number of hops, which
 // it takes too, would believe whatever address a client claims.

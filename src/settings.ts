@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { type Static, Type } from '@sinclair/typebox'
 import { roles } from './access.ts'
 import { COSTLIEST } from './passwords.ts'
+import { serverSettings } from './server-settings.ts'
 import { type About, literals, secrets, text, whole } from './setting.ts'
 
 /**
@@ -15,27 +16,7 @@ function hashesAtOnce (workers: unknown): number {
 
 /** Every setting, in the order of the README's table. Times are in seconds. */
 export const settings = Type.Object({
-  HOST: text({
-    description: 'Address to listen on.',
-    wants: 'an address or a host name',
-    default: '0.0.0.0',
-    playground: 'localhost'
-  }),
-  PORT: whole(0, 65535, 8080, 'Port to listen on; 0 takes a free one.'),
-  WORKERS: {
-    ...whole(1, 256, 1, 'Processes that share the port; `auto` is one for each core.'),
-    wants: 'a whole number from 1 to 256, or auto',
-    auto: Math.min(256, availableParallelism())
-  },
-  TRUST_PROXY: Type.Array(Type.String({ format: 'proxy' }), {
-    description: 'Proxies whose X-Forwarded-For names the client\'s address. Without it a client is who connects.',
-    wants: 'a comma-separated list of addresses, networks such as 10.0.0.0/8, loopback, linklocal or uniquelocal',
-    default: []
-  } satisfies About),
-  LOG_LEVEL: literals(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
-    description: 'Least severe log line that is written; `debug` adds a line per request.',
-    default: 'info'
-  }),
+  ...serverSettings,
   DATABASE_URL: Type.Optional(text({
     description: 'PostgreSQL to use. Without it the service is a playground with a PostgreSQL of its own.',
     wants: 'a PostgreSQL URL such as postgres://user:password@host:5432/database',

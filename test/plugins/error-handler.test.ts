@@ -48,11 +48,13 @@ test('what Node\'s parser refuses is answered in the contract\'s shape', async t
 test('a connection that is gone is not written to', async t => {
   const written: unknown[] = []
   const socket = (state: object) => Object({ writable: true, write: (chunk: unknown) => written.push(chunk), destroySoon: () => {}, ...state })
-  answerBadConnection(Object.assign(new Error('reset'), { code: 'ECONNRESET' }), socket({}))
-  answerBadConnection(new Error('parse'), socket({ destroyed: true }))
-  answerBadConnection(new Error('parse'), socket({ writable: false }))
+  const { app } = await startApp(t)
+  const answer = answerBadConnection.bind(app)
+  answer(Object.assign(new Error('reset'), { code: 'ECONNRESET' }), socket({}))
+  answer(new Error('parse'), socket({ destroyed: true }))
+  answer(new Error('parse'), socket({ writable: false }))
   t.strictSame(written, [])
-  answerBadConnection(new Error('parse'), socket({}))
+  answer(new Error('parse'), socket({}))
   t.equal(written.length, 1)
 })
 

@@ -1,6 +1,7 @@
 import { test } from 'tap'
 import { ApiError } from '../../src/errors.ts'
 import { startApp } from '../support/app.ts'
+import { until } from '../support/wait.ts'
 
 test('a process that answers is alive, and asks the database nothing for that', async t => {
   const { app, get } = await startApp(t)
@@ -24,4 +25,29 @@ test('a process whose database is away is not ready', async t => {
   t.equal(reply.status, 503)
   t.equal(reply.headers['retry-after'], '1')
   t.strictSame(reply.body, { message: 'The database is not available. Please try again.', code: 'DATABASE_UNAVAILABLE' })
+})
+
+test('a process that takes too much memory is not ready, and lives', async t => {
+  const { get } = await startApp(t, { MAX_MEMORY_MIB: 1 })
+  const reply = await until('the memory to be looked at', async () => {
+    const found = await get('/health/ready')
+    return found.status === 503 && found
+  })
+  t.equal(reply.headers['retry-after'], '1')
+  t.strictSame(reply.body, { message: 'The service is overloaded. Please try again.', code: 'OVERLOADED' })
+  t.equal((await get('/health/live')).status, 200)
+  t.equal((await get('/api/test/all')).status, 200, 'who is there already is served')
+})
+
+test('a process that is late with its work is not ready', async t => {
+  const { get } = await startApp(t, { MAX_EVENT_LOOP_DELAY: 20 })
+  const block = setInterval(() => {
+    const end = Date.now() + 200
+    while (Date.now() < end);
+  }, 1)
+  t.teardown(() => clearInterval(block))
+  t.match(await until('the delay to be looked at', async () => {
+    const found = await get('/health/ready')
+    return found.status === 503 && found
+  }), { body: { code: 'OVERLOADED' } })
 })

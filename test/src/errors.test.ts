@@ -33,7 +33,9 @@ const contract: Record<ErrorCode, [status: number, message: string]> = {
   HEADERS_TOO_LARGE: [431, 'The headers are too large.'],
   INTERNAL: [500, 'Something went wrong on our side.'],
   BUSY: [503, 'Too many passwords are being checked. Please try again.'],
-  DATABASE_UNAVAILABLE: [503, 'The database is not available. Please try again.']
+  DATABASE_UNAVAILABLE: [503, 'The database is not available. Please try again.'],
+  OVERLOADED: [503, 'The service is overloaded. Please try again.'],
+  SHUTTING_DOWN: [503, 'The service is shutting down. Please try again.']
 }
 
 const codes = Object.keys(catalogue) as ErrorCode[]

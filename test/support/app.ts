@@ -32,7 +32,7 @@ export async function createDatabase (t: Test, template = TEMPLATE): Promise<str
 
 /** The settings of a service, with hashes cheap enough for a test. */
 export function configOf (url: string, overrides: Partial<Config> = {}): Config {
-  const env = { DATABASE_URL: url, JWT_SECRET: SECRET, ARGON2_MEMORY_KIB: '1024', ARGON2_TIME: '1', LOG_LEVEL: 'debug', RATE_LIMIT_SIGNIN: '100000' }
+  const env = { DATABASE_URL: url, JWT_SECRET: SECRET, ARGON2_MEMORY_KIB: '1024', ARGON2_TIME: '1', LOG_LEVEL: 'debug', RATE_LIMIT_SIGNIN: '100000', MAX_EVENT_LOOP_DELAY: '0' }
   return { ...readSettings(env), DATABASE_URL: url, JWT_SECRET: SECRET, ...overrides }
 }
 

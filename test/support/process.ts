@@ -11,7 +11,9 @@ const root = join(import.meta.dirname, '..', '..')
 // What the tests run with, but for settings; the TypeScript loader would look for its project in the working folder.
 const inherited = {
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !(name in settings.properties))),
-  TS_NODE_PROJECT: join(root, 'tsconfig.json')
+  TS_NODE_PROJECT: join(root, 'tsconfig.json'),
+  // Test files run side by side; the one that is about figures chooses a port.
+  METRICS_PORT: '0'
 }
 
 export interface ServerProcess {

@@ -17,6 +17,7 @@ export default (async (fastify, { config }) => {
   fastify.post('/refreshtoken', {
     config: {
       access: 'public',
+      action: 'refresh',
       errors: ['REFRESH_TOKEN_MISSING', 'REFRESH_TOKEN_UNKNOWN', 'REFRESH_TOKEN_EXPIRED'],
       // By session: of all the tabs and users behind one address, only a runaway client is stopped. That takes the
       // body, so it is asked after it was read.

@@ -25,6 +25,7 @@ export default (async (fastify, { config }) => {
   fastify.post('/signin', {
     config: {
       access: 'public',
+      action: 'sign_in',
       errors: ['USER_NOT_FOUND', 'PASSWORD_INVALID', 'ACCOUNT_DISABLED', 'SIGNIN_THROTTLED', 'BUSY'],
       rateLimit: perMinute(config.RATE_LIMIT_SIGNIN)
     },

@@ -19,6 +19,7 @@ export default (async (fastify, { config }) => {
   fastify.post('/signup', {
     config: {
       access: 'public',
+      action: 'sign_up',
       errors: ['USERNAME_TAKEN', 'EMAIL_TAKEN', 'ROLE_UNKNOWN', 'ROLE_NOT_OPEN', 'PASSWORD_WEAK', 'BUSY'],
       rateLimit: perMinute(config.RATE_LIMIT_SIGNUP)
     },

@@ -1,0 +1,63 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import autocannon from 'autocannon'
+import { createSigner } from 'fast-jwt'
+import pg from 'pg'
+import { EmbeddedPostgres } from '../dist/src/embedded-postgres.js'
+import { startContestants } from './contestants.js'
+import { SECRET } from './service.js'
+
+// npm run bench:tokens [-- --tokens=1000000]: as many people with a session and a token each, who all call the board
+// once. No cache helps, and none may grow without end.
+
+const { values } = parseArgs({ options: { tokens: { type: 'string', default: '1000000' } } })
+const tokens = Number(values.tokens)
+const MOST = 250
+const HASH = '$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
+
+const dir = await mkdtemp(join(tmpdir(), 'gatehouse-tokens-'))
+const postgres = await EmbeddedPostgres.at(join(dir, 'postgres'), 'bench')
+await postgres.start()
+let gatehouse
+try {
+  const url = await postgres.url();
+  ({ gatehouse } = await startContestants(['gatehouse'], url))
+  const client = new pg.Client({ connectionString: url })
+  // What failed says so itself; without a listener the end of the server would hide it.
+  client.on('error', () => {})
+  await client.connect()
+  await client.query(`INSERT INTO users (username, email, password_hash)
+    SELECT 'user' || n, 'user' || n || '@example.com', $2 FROM generate_series(1, $1::int) AS n`, [tokens, HASH])
+  await client.query('INSERT INTO user_roles (user_id, role_id) SELECT id, 1 FROM users ON CONFLICT DO NOTHING')
+  await client.query(`INSERT INTO refresh_tokens (user_id, id, expires_at, ip)
+    SELECT id, lpad(to_hex(id), 32, '0')::uuid, now() + interval '1 day', '127.0.0.1' FROM users`)
+  await client.query('VACUUM ANALYZE')
+  await client.end()
+
+  const sign = createSigner({ key: SECRET, algorithm: 'HS256', header: { alg: 'HS256', typ: 'at+jwt' }, expiresIn: 86_400_000 })
+  const tokenOf = id => {
+    const sid = id.toString(16).padStart(32, '0').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+    return sign({ sub: String(id), id, sid, roles: ['user'], iss: 'gatehouse', aud: 'gatehouse' })
+  }
+  let shown = 0
+  let most = 0
+  const idle = gatehouse.memory()
+  const watch = setInterval(() => { most = Math.max(most, gatehouse.memory()) }, 250)
+  const { non2xx, errors, duration, requests } = await autocannon({
+    url: `${gatehouse.origin}/api/test/user`,
+    connections: 64,
+    amount: tokens,
+    requests: [{ setupRequest: request => ({ ...request, headers: { 'x-access-token': tokenOf(1 + shown++ % tokens) } }) }]
+  })
+  clearInterval(watch)
+  console.log(`${requests.total} tokens of as many sessions in ${Math.round(duration)} s, ${non2xx + errors} refused: ` +
+    `${Math.round(idle)} MiB before, ${Math.round(most)} MiB at most, ${Math.round(gatehouse.memory())} MiB after`)
+  if (non2xx + errors > 0) throw new Error('gatehouse refused good tokens')
+  if (most > MOST) throw new Error(`gatehouse took more than ${MOST} MiB`)
+} finally {
+  await gatehouse?.stop()
+  await postgres.stop('immediate')
+  await rm(dir, { recursive: true, force: true })
+}

@@ -1,0 +1,56 @@
+import createClient, { type Middleware } from 'openapi-fetch'
+import type { paths } from './schema.js'
+
+interface Tokens {
+  accessToken: string
+  refreshToken: string
+}
+
+/** A gatehouse whose requests carry the access token, and are sent again with a new one when it has expired. */
+export function connect (baseUrl: string) {
+  const client = createClient<paths>({ baseUrl })
+  let tokens: Tokens | undefined
+  let refreshing: Promise<Tokens | undefined> | undefined
+
+  /** One refresh at a time, whose answer all requests share that wait for it. */
+  const refresh = async (): Promise<Tokens | undefined> => await (refreshing ??= exchange().finally(() => { refreshing = undefined }))
+
+  async function exchange (): Promise<Tokens | undefined> {
+    if (!tokens) return undefined
+    const { data, response } = await client.POST('/api/auth/refreshtoken', { body: { refreshToken: tokens.refreshToken } })
+    // 503 says that the service is away for a moment: that is no reason to sign anybody out.
+    if (data || response.status === 403) tokens = data
+    return data
+  }
+
+  const authorize: Middleware = {
+    onRequest ({ request }) {
+      if (tokens) request.headers.set('authorization', `Bearer ${tokens.accessToken}`)
+    },
+    async onResponse ({ request, response }) {
+      if (response.status !== 401) return
+      const { code } = await response.clone().json()
+      if (code !== 'ACCESS_TOKEN_EXPIRED') return
+      const fresh = await refresh()
+      if (!fresh) return
+      const again = new Request(request)
+      again.headers.set('authorization', `Bearer ${fresh.accessToken}`)
+      return await fetch(again)
+    }
+  }
+  client.use(authorize)
+
+  return {
+    ...client,
+    /** Signs in. @returns the code of the refusal, undefined where there is none */
+    async signIn (username: string, password: string) {
+      const { data, error } = await client.POST('/api/auth/signin', { body: { username, password } })
+      tokens = data
+      return error?.code
+    },
+    async signOut () {
+      if (tokens) await client.POST('/api/auth/signout', { body: { refreshToken: tokens.refreshToken } })
+      tokens = undefined
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import { chromium } from 'playwright-core'
+import { test } from 'tap'
+import { roles } from '../../src/access.ts'
+import { PASSWORD } from '../support/app.ts'
+import { createFolder } from '../support/folder.ts'
+import { startDescribed } from './description.ts'
+
+// Without them Chromium calls its maker's hosts at start.
+const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync']
+
+test('on the page at /docs a person signs up, signs in, authorises and calls the boards', async t => {
+  const { origin } = await startDescribed(t, { SIGNUP_ROLES: [...roles] })
+  const browser = await chromium.launchPersistentContext(await createFolder(t), {
+    executablePath: '/usr/bin/chromium', headless: true, args: QUIET
+  })
+  t.teardown(async () => await browser.close())
+  const page = await browser.newPage()
+  const hosts = new Set<string>()
+  const complaints: string[] = []
+  page.on('request', request => { if (!request.url().startsWith('data:')) hosts.add(new URL(request.url()).origin) })
+  // A refusal of the service shows in the console as well, and is what this test asks for.
+  page.on('console', message => { if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) complaints.push(message.text()) })
+  page.on('pageerror', error => complaints.push(error.message))
+
+  await page.goto(`${origin}/docs`)
+  await page.waitForSelector('.opblock')
+  t.equal(await page.title(), 'gatehouse')
+
+  /** Opens an operation, sends it as the page has it or with this body, and reads what the page shows. */
+  async function execute (operation: string, body?: object): Promise<{ status: number, text: string }> {
+    const block = page.locator(`[id="operations-${operation}"]`)
+    if (!await block.locator('.opblock-body').isVisible()) await block.locator('.opblock-summary-control').click()
+    if (body) await block.locator('textarea.body-param__text').fill(JSON.stringify(body))
+    const answered = page.waitForResponse(response => ['fetch', 'xhr'].includes(response.request().resourceType()))
+    await block.locator('button.execute').click()
+    await answered
+    const shown = block.locator('.live-responses-table')
+    await shown.waitFor()
+    return {
+      status: Number.parseInt(await shown.locator('.response-col_status').last().innerText()),
+      text: await shown.locator('.response-col_description pre').first().innerText()
+    }
+  }
+
+  t.match(await execute('test-getTestUser'), { status: 403, text: 'ACCESS_TOKEN_MISSING' })
+  const account = { username: 'ann', email: 'ann@example.com', password: PASSWORD, roles: ['user'] }
+  t.match(await execute('auth-postAuthSignup', account), { status: 200, text: 'User was registered successfully!' })
+  const signedIn = await execute('auth-postAuthSignin', { username: 'ann', password: PASSWORD })
+  t.equal(signedIn.status, 200)
+  const { accessToken } = JSON.parse(signedIn.text)
+
+  await page.locator('.btn.authorize.unlocked').first().click()
+  const scheme = page.locator('.modal-ux .auth-container').filter({ hasText: 'bearer' }).first()
+  await scheme.locator('input').fill(accessToken)
+  await scheme.locator('button.authorize').click()
+  await page.locator('.modal-ux .btn-done').first().click()
+
+  t.match(await execute('test-getTestAll'), { status: 200, text: 'Public Content.' })
+  t.match(await execute('test-getTestUser'), { status: 200, text: 'User Content.' })
+  t.match(await execute('test-getTestAdmin'), { status: 403, text: 'ADMIN_REQUIRED' })
+  t.strictSame([...hosts], [origin], 'no request to another host')
+  t.strictSame(complaints, [], 'neither errors nor breaches of the content security policy')
+})

@@ -1,0 +1,30 @@
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import type { Config } from '../../src/config.ts'
+import { startApp } from '../support/app.ts'
+import { createFolder } from '../support/folder.ts'
+
+export const root = join(import.meta.dirname, '..', '..')
+
+/** A program of test/api's own packages. */
+export const tool = (name: string): string => join(import.meta.dirname, 'node_modules', '.bin', name)
+
+/** Runs a program to its end. */
+export async function run (file: string, args: string[], cwd = import.meta.dirname): Promise<{ code: number, output: string, said: string }> {
+  return await new Promise(resolve => {
+    execFile(file, args, { cwd, maxBuffer: 32 * 2 ** 20 }, (error, output, said) =>
+      resolve({ code: error ? Number(error.code ?? 1) : 0, output, said }))
+  })
+}
+
+/** The service, listening, and its description as a file. */
+export async function startDescribed (t: Test, overrides: Partial<Config> = {}) {
+  const service = await startApp(t, { LOG_LEVEL: 'silent', ...overrides })
+  await service.app.listen({ port: 0, host: '127.0.0.1' })
+  const file = join(await createFolder(t), 'openapi.json')
+  await writeFile(file, JSON.stringify(service.app.swagger()))
+  return { ...service, file, origin: `http://127.0.0.1:${(service.app.server.address() as AddressInfo).port}` }
+}

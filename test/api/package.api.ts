@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { PASSWORD } from '../support/app.ts'
+import { createFolder } from '../support/folder.ts'
+import { until } from '../support/wait.ts'
+import { root, run } from './description.ts'
+
+test('the npm package runs the service by npx gatehouse', { timeout: 180_000 }, async t => {
+  const folder = await createFolder(t)
+  const packed = await run('npm', ['pack', '--json', '--pack-destination', folder], root)
+  t.equal(packed.code, 0, packed.said)
+  const [{ filename, size, files }]: [{ filename: string, size: number, files: Array<{ path: string }> }] = JSON.parse(packed.output)
+
+  await t.test('it holds the built service, its documents and nothing else', async t => {
+    const others = files.map(({ path }) => path).filter(path => !/^dist\/(src|plugins|routes|sql)\/.*\.js(\.map)?$/.test(path))
+    t.strictSame(others.filter(path => !/^dist\/sql\/migrations\/\d{4}\.do\.[\w-]+\.sql$/.test(path)).sort(),
+      ['.env.example', 'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'])
+    t.ok(others.some(path => path.endsWith('.sql')))
+    t.ok(size < 500_000, `${size} bytes`)
+  })
+
+  await writeFile(join(folder, 'package.json'), '{"private":true}')
+  const installed = await run('npm', ['install', '--no-audit', '--no-fund', `./${filename}`], folder)
+  t.equal(installed.code, 0, installed.said)
+  t.equal((await run('npx', ['--no-install', 'gatehouse', 'keys', 'new', '--file', 'keys.json'], folder)).code, 0, 'its commands as well')
+
+  // In a group of its own: npx does not pass signals on to what it runs.
+  const child = spawn('npx', ['--no-install', 'gatehouse'], {
+    cwd: folder, detached: true, env: { ...process.env, PORT: '0', HOST: '127.0.0.1', METRICS_PORT: '0' }, stdio: ['ignore', 'pipe', 'pipe']
+  })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => { said += String(chunk) })
+  const ended = once(child, 'close')
+  t.teardown(() => child.exitCode === null && process.kill(-Number(child.pid), 'SIGKILL'))
+  const origin = await until('the service to listen', () => {
+    if (child.exitCode !== null) throw new Error(said)
+    return /Server listening at (http:[^"]+)/.exec(said)?.[1]
+  }, 90_000)
+  const post = async (path: string, body: object) => await fetch(`${origin}${path}`, {
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body)
+  })
+  t.equal((await post('/api/auth/signup', { username: 'ann', email: 'ann@example.com', password: PASSWORD })).status, 200)
+  t.equal((await post('/api/auth/signin', { username: 'ann', password: PASSWORD })).status, 200)
+  process.kill(-Number(child.pid), 'SIGTERM')
+  await ended
+})
