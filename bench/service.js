@@ -25,7 +25,7 @@ export async function startService (name, args, env) {
   const port = await freePort()
   const began = performance.now()
   const child = spawn(process.execPath, args, {
-    env: { PATH: process.env.PATH, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), ...env },
+    env: { PATH: process.env.PATH, NODE_ENV: 'production', METRICS_PORT: '0', HOST: '127.0.0.1', PORT: String(port), ...env },
     stdio: ['ignore', 'ignore', 'pipe']
   })
   let said = ''

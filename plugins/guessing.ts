@@ -24,7 +24,7 @@ const DAY = 24 * 60 * 60
 /** The guesses at one account. */
 type Queue = fastq.queueAsPromised<() => Promise<boolean>, boolean> & {
   /** the database's last fault, and when */
-  fault?: { error: ApiError, at: number }
+  fault?: { error: unknown, at: number }
 }
 
 /**
@@ -87,7 +87,7 @@ export default fp<{ config: Config }>(async function guessing (fastify, { config
         return await attempt(key, request, judge)
       })
     } catch (error) {
-      if (error instanceof ApiError && error.code === 'DATABASE_UNAVAILABLE') queue.fault = { error, at: performance.now() }
+      if (Object(error).code === 'DATABASE_UNAVAILABLE') queue.fault = { error, at: performance.now() }
       throw error
     } finally {
       if (queue.idle() && queues.get(key) === queue) queues.delete(key)

@@ -69,8 +69,8 @@ const sized = (schema: unknown): TSchema => JSON.parse(JSON.stringify(schema),
   (_key, value) => Object(value).type === 'integer' ? { format: 'int64', ...value } : value)
 
 /** A schema whose fields need not be sent where they have a default; in TypeBox they are always there, being filled in. */
-const optional = (schema: TSchema): TSchema => ({
-  ...schema, required: (schema['required'] ?? []).filter((name: string) => schema['properties'][name].default === undefined)
+const optional = ({ required, ...schema }: TSchema): TSchema => ({
+  ...schema, required: [required].flat().filter(name => name && schema['properties'][name].default === undefined)
 })
 
 function describeReply (status: string, reply: TSchema): object {

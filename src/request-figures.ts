@@ -34,9 +34,9 @@ class Series {
   /** As prom-client keeps a histogram's values. */
   values () {
     let count = 0
-    const buckets = [...BOUNDS, '+Inf'].map((le, index) => {
-      count += this.#counts[index] ?? 0
-      return { metricName: `${ABOUT.name}_bucket`, labels: { le }, sharedLabels: this.labels, value: count }
+    const buckets = this.#counts.map((own, index) => {
+      count += own
+      return { metricName: `${ABOUT.name}_bucket`, labels: { le: BOUNDS[index] ?? '+Inf' }, sharedLabels: this.labels, value: count }
     })
     const value = (suffix: string, value: number) => ({ metricName: `${ABOUT.name}_${suffix}`, labels: {}, sharedLabels: this.labels, value })
     return [...buckets, value('sum', this.#seconds), value('count', count)]

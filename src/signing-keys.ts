@@ -106,7 +106,7 @@ function importPem ({ label, pem }: { label: string, pem: string }): KeyObject |
 
 /** What a key is good for. secp256k1, Ed448 and RSA-PSS keys would pass for one of ours elsewhere: only these do. */
 function kindOf ({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): Pick<SigningKey, 'alg' | 'signature'> | string {
-  const { modulusLength = 0, namedCurve } = asymmetricKeyDetails ?? {}
+  const { modulusLength = 0, namedCurve } = { ...asymmetricKeyDetails }
   if (asymmetricKeyType === 'ed25519') return { alg: 'EdDSA', signature: 64 }
   if (asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return { alg: 'ES256', signature: 64 }
   if (asymmetricKeyType === 'rsa' && modulusLength >= 2048) return { alg: 'RS256', signature: Math.ceil(modulusLength / 8) }

@@ -10,14 +10,9 @@ const tracer = trace.getTracer('gatehouse')
  */
 export async function inSpan<Result> (name: string, work: () => Promise<Result>): Promise<Result> {
   const attributes = { 'db.system.name': 'postgresql', 'db.query.summary': name }
-  return await tracer.startActiveSpan(name, { kind: SpanKind.CLIENT, attributes }, async span => {
-    try {
-      return await work()
-    } catch (error) {
+  return await tracer.startActiveSpan(name, { kind: SpanKind.CLIENT, attributes }, async span =>
+    await work().catch((error: unknown) => {
       span.setStatus({ code: SpanStatusCode.ERROR })
       throw error
-    } finally {
-      span.end()
-    }
-  })
+    }).finally(() => span.end()))
 }

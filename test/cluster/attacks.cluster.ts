@@ -8,7 +8,7 @@ import { runServer } from '../support/process.ts'
 
 // slowhttptest holds a thousand connections open by sending or reading next to nothing; others want to be served.
 
-const SECONDS = 10
+const SECONDS = 7
 const CONNECTIONS = ['-c', '1000', '-r', '250', '-l', String(SECONDS), '-i', '5', '-p', '3']
 
 const ATTACKS = {

@@ -66,6 +66,12 @@ test('the primary serves the sums of its workers', async t => {
     return text.includes('\ngatehouse_authority_listening 2\n') &&
       text.includes('gatehouse_request_duration_seconds_count{method="GET",route="/api/test/all",status="200"} 10\n')
   })
+
+  const [worker] = [...new Set(server.logs().filter(line => line.msg.startsWith('Server listening')).map(line => Number(line['pid'])))]
+  process.kill(Number(worker), 'SIGSTOP')
+  t.equal((await fetch(`http://127.0.0.1:${port}/metrics`)).status, 503, 'a worker does not answer')
+  process.kill(Number(worker), 'SIGCONT')
+  t.equal((await fetch(`http://127.0.0.1:${port}/metrics`)).status, 200)
   server.child.kill('SIGTERM')
   t.equal(await server.ended, 0)
 })
