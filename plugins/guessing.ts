@@ -84,11 +84,11 @@ export default fp<{ config: Config }>(async function guessing (fastify, { config
       return await queue.push(async () => {
         // Who waited while the database failed would only wait for the same again, and far beyond its deadline.
         if (queue.fault && queue.fault.at >= since) throw queue.fault.error
-        return await attempt(key, request, judge)
+        return await attempt(key, request, judge).catch((error: unknown) => {
+          if (Object(error).code === 'DATABASE_UNAVAILABLE') queue.fault = { error, at: performance.now() }
+          throw error
+        })
       })
-    } catch (error) {
-      if (Object(error).code === 'DATABASE_UNAVAILABLE') queue.fault = { error, at: performance.now() }
-      throw error
     } finally {
       if (queue.idle() && queues.get(key) === queue) queues.delete(key)
     }
