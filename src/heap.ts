@@ -8,10 +8,5 @@ import { setFlagsFromString } from 'node:v8'
 // which bounds it for good, costs a tenth of a board's throughput and more.
 setFlagsFromString('--semi-space-growth-factor=1')
 
-// The old generation may grow by this much, in per cent, over what was alive when it was last collected; V8's own
-// choice is up to four times as much. Full caches turn over there: a million people who call once took 434 MiB, with
-// this below 250, in the same time.
-setFlagsFromString('--heap-growing-percent=40')
-
 /** Lets the young generation grow from now on, to V8's own bound. */
 export const letYoungGenerationGrow = (): void => setFlagsFromString('--semi-space-growth-factor=16')
