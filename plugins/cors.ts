@@ -3,6 +3,16 @@ import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from '../src/config.ts'
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * The package's hook, for requests with an Origin header and for preflights. All others come from no page and are
+     * most of an API's load, of which the hook would take near a fifth: plugins/reply-headers.ts keeps it off them.
+     */
+    answerOrigin: onRequestHookHandler
+  }
+}
+
 /** Lets the pages of the allowed origins call the service; its headers stand on error replies as well. */
 export default fp<{ config: Config }>(async function allowedOrigins (fastify, { config }) {
   const origins = config.CORS_ORIGIN
@@ -16,20 +26,8 @@ export default fp<{ config: Config }>(async function allowedOrigins (fastify, { 
     // An OPTIONS request that is no preflight is harmless: it gets the same 204 instead of a text of its own.
     strictPreflight: false
   }
-  // A request without an Origin header comes from no page, and is most of an API's load: all it needs is the word that
-  // the answer depends on the header (a shared cache would give it to a page as well). So the package's hook, near a
-  // fifth of a trivial route's time, is kept off it.
   const scope: FastifyInstance = Object.create(fastify, {
-    addHook: {
-      value: (_name: 'onRequest', hook: onRequestHookHandler) => fastify.addHook('onRequest', function (request, reply, done) {
-        if (request.headers.origin !== undefined || request.method === 'OPTIONS') {
-          hook.call(this, request, reply, done)
-        } else {
-          if (allowed.origin !== '*') reply.header('vary', 'Origin')
-          done()
-        }
-      })
-    }
+    addHook: { value: (_name: 'onRequest', hook: onRequestHookHandler) => fastify.decorate('answerOrigin', hook) }
   })
   cors(scope, allowed, () => {})
 }, { name: 'cors', fastify: '5.x' })

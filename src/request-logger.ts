@@ -23,10 +23,15 @@ class RequestLogger {
     this.#child ??= this.#parent.child(this.#bindings, this.#options)
     return this.#child
   }
+
+  /** Made late as well: the service's own logger is a child already, Fastify's, and the requests' are children of that. */
+  child (bindings: Bindings, options: Options): RequestLogger {
+    return new RequestLogger(this.logger, bindings, options)
+  }
 }
 
 // Each name of a logger leads to the child's; written once, on the prototype, not per request.
-for (const name of ['level', 'child', 'fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const) {
+for (const name of ['level', 'fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const) {
   Object.defineProperty(RequestLogger.prototype, name, {
     get (this: RequestLogger) {
       const value = this.logger[name]

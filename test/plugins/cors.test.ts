@@ -15,6 +15,8 @@ test('a preflight of an allowed origin is answered with what it may send', async
   t.equal(reply.headers['access-control-allow-headers'], 'x-access-token, authorization, origin, content-type, accept')
   t.equal(reply.headers['access-control-allow-methods'], 'GET, HEAD, POST, PUT, DELETE')
   t.equal(reply.headers['access-control-max-age'], '600')
+  t.match(reply.headers['x-request-id'], /^[0-9a-f-]{36}$/)
+  t.equal(reply.headers['x-content-type-options'], 'nosniff')
 })
 
 test('another origin is not allowed', async t => {

@@ -32,3 +32,15 @@ test('a child takes options of its own', async t => {
   child.error('yes')
   t.strictSame(lines, [{ level: 50, msg: 'yes' }])
 })
+
+test('no child is made before it has something to say, a child\'s child neither', async t => {
+  let made = 0
+  const service = withLateChildren(pino({ onChild: () => { made++ } }, { write: () => {} })).child({})
+  service.info('the service is a child itself, which Fastify makes')
+  t.equal(made, 1)
+  const request = service.child({ reqId: 'r1' })
+  t.equal(made, 1)
+  request.info('one')
+  request.info('two')
+  t.equal(made, 2)
+})
