@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
 import { EmbeddedPostgres } from '../dist/src/embedded-postgres.js'
-import { authorityOf } from '../dist/sql/authority.js'
+import { liveSession } from '../dist/sql/authority.js'
 import { migrate } from '../dist/sql/migrate.js'
 import { insertSession, rotateSession } from '../dist/sql/refresh-tokens.js'
 import { credentialsByUsername } from '../dist/sql/users.js'
@@ -32,7 +32,7 @@ const STATEMENTS = {
     userId, passwordHash: HASH, sessionId: uuidv7(), ttl: 86400, ip: '127.0.0.1', userAgent: null, most: 50
   }),
   refresh: row => rotateSession({ ...row, generation: 0 }, RULES),
-  'authority (a board not remembered)': ({ userId, sessionId }) => authorityOf(userId, sessionId)
+  'authority (a board not remembered)': ({ userId, sessionId }) => liveSession(userId, sessionId)
 }
 
 async function connect (url) {

@@ -1,33 +1,41 @@
-import cors, { type FastifyCorsOptions } from '@fastify/cors'
-import type { FastifyInstance, onRequestHookHandler } from 'fastify'
+import cors from '@fastify/cors'
 import fp from 'fastify-plugin'
-import type { Config } from '../src/config.ts'
+import { LRUCache } from 'lru-cache'
+import type { Config } from '../src/config/read-settings.ts'
 
-declare module 'fastify' {
-  interface FastifyInstance {
-    /**
-     * The package's hook, for requests with an Origin header and for preflights. All others come from no page and are
-     * most of an API's load, of which the hook would take near a fifth: plugins/reply-headers.ts keeps it off them.
-     */
-    answerOrigin: onRequestHookHandler
+/** Any origin on the local machine. */
+const LOCALHOST = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/
+
+/** Maximum number of rejected origins that are remembered, so that each is logged once. */
+const MAX_LOGGED = 100
+
+/** Lets the pages of the allowed origins call the service. Error responses have the headers too. */
+export default fp<{ config: Config }>(async function allowOrigins (fastify, { config }) {
+  const allowed = new Set(config.CORS_ORIGIN)
+  const isAllowed = (origin: string) =>
+    allowed.has('*') || allowed.has(origin) || (allowed.has('localhost') && LOCALHOST.test(origin))
+  const logged = new LRUCache<string, true>({ max: MAX_LOGGED })
+
+  function logRejected (origin: string): void {
+    if (!logged.has(origin)) fastify.log.warn({ origin }, 'a page of this origin may not call the service; CORS_ORIGIN allows origins')
+    logged.set(origin, true)
   }
-}
 
-/** Lets the pages of the allowed origins call the service; its headers stand on error replies as well. */
-export default fp<{ config: Config }>(async function allowedOrigins (fastify, { config }) {
-  const origins = config.CORS_ORIGIN
-  const allowed: FastifyCorsOptions = {
-    origin: origins.includes('*') ? '*' : origins,
+  await fastify.register(cors, {
+    origin (origin, callback) {
+      // Most requests to an API come from no page. Without an origin, the package adds no headers but Vary.
+      if (origin === undefined) { callback(null, false); return }
+      if (isAllowed(origin)) { callback(null, true); return }
+      logRejected(origin)
+      // An empty list allows nothing, but unlike `false` it still responds to the preflight.
+      callback(null, [])
+    },
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
     allowedHeaders: 'x-access-token, authorization, origin, content-type, accept',
     exposedHeaders: 'x-request-id, retry-after, www-authenticate',
-    // Browsers cap it at two hours (Chromium) or a day (Firefox); ten minutes lets a changed list act soon.
+    // Seconds. Browsers allow up to two hours (Chromium) or a day (Firefox); a changed list takes effect sooner.
     maxAge: 600,
-    // An OPTIONS request that is no preflight is harmless: it gets the same 204 instead of a text of its own.
+    // Responds 204 to a preflight without Access-Control-Request-Method too, instead of a 400 with a text body.
     strictPreflight: false
-  }
-  const scope: FastifyInstance = Object.create(fastify, {
-    addHook: { value: (_name: 'onRequest', hook: onRequestHookHandler) => fastify.decorate('answerOrigin', hook) }
   })
-  cors(scope, allowed, () => {})
 }, { name: 'cors', fastify: '5.x' })

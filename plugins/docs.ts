@@ -1,7 +1,6 @@
-import swaggerUi from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
-import type { Config } from '../src/config.ts'
-import { PAGE } from './openapi.ts'
+import type { Config } from '../src/config/read-settings.ts'
+import { DOCS_PATH } from './openapi.ts'
 
 // The page's scripts and styles are files of the package; it draws its icons as data, and calls this service.
 const policy = [
@@ -19,8 +18,9 @@ const policy = [
 /** A page on which a person reads the API and calls it, with the document it is made of as JSON and as YAML. */
 export default fp<{ config: Config }>(async function docs (fastify, { config }) {
   if (config.DOCS === 'off') return
+  const { default: swaggerUi } = await import('@fastify/swagger-ui')
   await fastify.register(swaggerUi, {
-    routePrefix: PAGE,
+    routePrefix: DOCS_PATH,
     staticCSP: policy,
     theme: { title: 'gatehouse' },
     uiConfig: {

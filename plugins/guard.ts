@@ -1,29 +1,30 @@
-import type { FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
+import type { FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
-import { type Access, isAccess, policies, refusal } from '../src/access.ts'
-import type { Grant } from '../src/authority-cache.ts'
+import { type Access, denial, isAccess, policies } from '../src/access.ts'
+import { prependHook } from '../src/api/route-hooks.ts'
 import { ApiError } from '../src/errors.ts'
-import { logSecurityEvent } from '../src/security-events.ts'
+import { logSecurityEvent } from '../src/telemetry/security-events.ts'
+import type { SessionEntry } from '../src/tokens/session-cache.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Who may enter. Every route declares it: one that does not stops the boot. */
+    /** Who may call the route. A route that does not declare it prevents the start. */
     access: Access
   }
   interface FastifyRequest {
-    /** Who calls a guarded route, by which session and with which roles now. @throws on a public route, which has none */
-    caller: Grant
+    /** The caller of an authenticated route, with the roles held now. @throws Error on a public route */
+    caller: SessionEntry
   }
   interface FastifyInstance {
     /**
-     * The caller by a request's access token, for a public route that lets some callers do more.
+     * Identifies the caller by the access token, for a public route that lets some callers do more.
      * @throws ApiError ACCESS_TOKEN_MISSING, ACCESS_TOKEN_EXPIRED, ACCESS_TOKEN_INVALID or DATABASE_UNAVAILABLE
      */
-    identify (request: FastifyRequest): Promise<Grant>
+    identify (request: FastifyRequest): Promise<SessionEntry>
   }
 }
 
-/** The access token of a request, from either header; two that differ are no good token (RFC 6750 §2). */
+/** The access token, from either header. Two that differ are invalid (RFC 6750 §2). */
 function tokenOf (request: FastifyRequest): string {
   const raw = request.headers['x-access-token']
   const bearer = /^bearer +(.*)$/i.exec(request.headers.authorization ?? '')?.[1]?.trim()
@@ -34,18 +35,18 @@ function tokenOf (request: FastifyRequest): string {
 }
 
 /**
- * Enforces what routes declare. Deny by default: a route says `config: { access: … }` or the service does not boot;
- * guarding by a folder or by the URL's text would leave open what is forgotten or misspelt.
+ * Enforces the access that routes declare as `config.access`. Denies by default: guarding routes by their folder or
+ * their URL would leave a forgotten or misspelt one open.
  */
 export default fp(async function guard (fastify) {
-  const { accessTokens, authority } = fastify
-  const callers = new WeakMap<FastifyRequest, Grant>()
+  const { accessTokens, sessionCache } = fastify
+  const callers = new WeakMap<FastifyRequest, SessionEntry>()
 
   fastify.decorate('identify', async request => {
     const claims = accessTokens.verify(tokenOf(request))
-    const grant = authority.recall(claims) ?? await authority.lookUp(claims)
-    if (!grant) throw new ApiError('ACCESS_TOKEN_INVALID')
-    return grant
+    const session = sessionCache.get(claims) ?? await sessionCache.load(claims)
+    if (!session) throw new ApiError('ACCESS_TOKEN_INVALID')
+    return session
   })
 
   fastify.decorateRequest('caller', {
@@ -56,45 +57,42 @@ export default fp(async function guard (fastify) {
     }
   })
 
+  /** Decides by the roles that the session has now, not by those in the token: changes apply to the next request. */
+  function admit (request: FastifyRequest, access: Access, session: SessionEntry | undefined, done: HookHandlerDoneFunction): void {
+    if (!session) { done(new ApiError('ACCESS_TOKEN_INVALID')); return }
+    const denied = denial(access, session.roles)
+    if (denied) {
+      logSecurityEvent(request, 'authz_fail', { userId: session.userId, route: request.routeOptions.url })
+      done(new ApiError(denied))
+      return
+    }
+    callers.set(request, session)
+    done()
+  }
+
   fastify.addHook('onRoute', route => {
     const access = route.config?.access
     if (!isAccess(access)) {
       throw new Error(`Route ${String(route.method)} ${route.url} declares ` +
         `${access === undefined ? 'no access' : `the unknown access "${String(access)}"`}. ` +
-        `Give it config: { access } with one of: ${Object.keys(policies).join(', ')}.`)
+        `Add config: { access } with one of: ${Object.keys(policies).join(', ')}.`)
     }
-    if (access !== 'public') prepend(route, access)
+    if (access === 'public') return
+    // Before the body is read, so that an unauthenticated upload costs nothing. With callbacks, since in the steady
+    // state there is nothing to await.
+    prependHook(route, 'onRequest', (request, reply, done) => {
+      // Authenticated responses must not be cached. Set here, since a hook of its own would cost more.
+      reply.header('cache-control', 'no-store')
+      try {
+        const claims = accessTokens.verify(tokenOf(request))
+        const session = sessionCache.get(claims)
+        if (session) admit(request, access, session, done)
+        else sessionCache.load(claims).then(loaded => { admit(request, access, loaded, done) }, done)
+      } catch (error) {
+        done(error as Error)
+      }
+    })
   })
-
-  /** The roles are those the authority knows now, not those of the token: a change acts on the next request. */
-  function admit (request: FastifyRequest, access: Access, grant: Grant | undefined, done: HookHandlerDoneFunction): void {
-    if (!grant) return done(new ApiError('ACCESS_TOKEN_INVALID'))
-    const refused = refusal(access, grant.roles)
-    if (refused) {
-      logSecurityEvent(request, 'authz_fail', { userId: grant.userId, route: request.routeOptions.url })
-      return done(new ApiError(refused))
-    }
-    callers.set(request, grant)
-    done()
-  }
-
-  // First of all hooks, before the body is read: a stranger's upload costs nothing. Callbacks rather than a promise:
-  // in the steady state nothing is waited for.
-  function prepend (route: RouteOptions, access: Access): void {
-    route.onRequest = [
-      (request, reply, done) => {
-        // What a signed-in user gets is for nobody's cache (plugins/no-store.ts); here, so that it costs no hook.
-        reply.header('cache-control', 'no-store')
-        try {
-          const claims = accessTokens.verify(tokenOf(request))
-          const grant = authority.recall(claims)
-          if (grant) admit(request, access, grant, done)
-          else authority.lookUp(claims).then(found => admit(request, access, found, done), done)
-        } catch (error) {
-          done(error as Error)
-        }
-      },
-      ...[route.onRequest ?? []].flat()
-    ]
-  }
-}, { name: 'guard', fastify: '5.x', dependencies: ['authority', 'cors', 'jwt', 'replies'] })
+  // cors and openapi register routes that declare no access: the former before this hook exists, the latter with a hook
+  // that declares it for them.
+}, { name: 'guard', fastify: '5.x', dependencies: ['cors', 'jwt', 'openapi', 'session-cache'] })

@@ -1,24 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
 import { purgeCounters, purgeSessions } from '../sql/housekeeping.ts'
-import type { Config } from '../src/config.ts'
+import type { Config } from '../src/config/read-settings.ts'
 
-/** Rows of one statement, few enough that no request waits for it noticeably. */
+/** Rows per statement: few enough that no request waits noticeably for their locks. */
 const BATCH = 500
 
-/** Between two statements, in milliseconds, so that requests come first. */
-const BREATH = 50
+/** Milliseconds between two statements, so that requests take precedence. */
+const PAUSE = 50
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Purges what is over: expired sessions and counters. @returns how many rows */
+    /** Deletes expired sessions and counters. @returns the number of rows */
     purge (): Promise<number>
   }
 }
 
 export default fp<{ config: Config }>(async function housekeeping (fastify, { config }) {
   const stopped = new AbortController()
-  const pause = async (ms: number) => await sleep(ms, undefined, { signal: stopped.signal, ref: false }).catch(() => {})
+  const pause = async (ms: number) => { await sleep(ms, undefined, { signal: stopped.signal, ref: false }).catch(() => {}) }
 
   async function purge (): Promise<number> {
     let total = 0
@@ -27,7 +27,7 @@ export default fp<{ config: Config }>(async function housekeeping (fastify, { co
       while (count === BATCH && !stopped.signal.aborted) {
         [{ count } = { count: 0 }] = await fastify.db.query(statement)
         total += count
-        if (count === BATCH) await pause(BREATH)
+        if (count === BATCH) await pause(PAUSE)
       }
     }
     return total
@@ -39,10 +39,10 @@ export default fp<{ config: Config }>(async function housekeeping (fastify, { co
       if (stopped.signal.aborted) return
       try {
         const rows = await purge()
-        if (rows > 0) fastify.log.debug({ rows }, 'purged what is over')
+        if (rows > 0) fastify.log.debug({ rows }, 'purged expired rows')
       } catch (error) {
-        // The next run will do as well.
-        fastify.log.warn({ err: error }, 'purging failed')
+        // The next run retries.
+        fastify.log.warn({ err: error }, 'purge failed')
       }
     }
   }
@@ -50,7 +50,7 @@ export default fp<{ config: Config }>(async function housekeeping (fastify, { co
   fastify.decorate('purge', purge)
   if (config.HOUSEKEEPING_INTERVAL === 0) return
   const running = run()
-  // Before the pool is closed: hooks run in the reverse of the order of their plugins.
+  // Runs before the pool closes: onClose hooks run in reverse order of registration.
   fastify.addHook('onClose', async () => {
     stopped.abort()
     await running

@@ -1,17 +1,17 @@
 import jwt from '@fastify/jwt'
-import { Type } from '@sinclair/typebox'
-import type { Static } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { createVerifier } from 'fast-jwt'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { type Role, roles } from '../src/access.ts'
-import type { Config } from '../src/config.ts'
+import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
-import { readKeys } from '../src/key-file.ts'
-import { type KeyRing, ringOfKeys, ringOfSecrets, secretVerifier } from '../src/key-ring.ts'
+import { readKeys } from '../src/tokens/key-file.ts'
+import { type KeyRing, ringOfKeys, ringOfSecrets, secretVerifier, type Verifier } from '../src/tokens/key-ring.ts'
+import { errorCode, errorMessage, property } from '../src/unknown.ts'
 
-/** The claims of an access token (RFC 9068); `id` is `sub` as the number that existing front-ends read. */
+/** The claims of an access token (RFC 9068). `id` is `sub` as a number, which existing front-ends read. */
 const Claims = Type.Object({
   sub: Type.String({ minLength: 1 }),
   id: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
@@ -24,13 +24,13 @@ const Claims = Type.Object({
 export type AccessClaims = Static<typeof Claims>
 
 export interface AccessTokens {
-  /** @param notAfter the end of the session, which no token of it outlives */
+  /** @param notAfter end of the session, which the token does not outlive */
   issue (user: { id: number, roles: readonly Role[] }, sessionId: string, notAfter: Date): string
-  /** @throws ApiError ACCESS_TOKEN_EXPIRED or, for anything else that is not good, ACCESS_TOKEN_INVALID */
+  /** @throws ApiError ACCESS_TOKEN_EXPIRED, or ACCESS_TOKEN_INVALID for any other invalid token */
   verify (token: string): AccessClaims
-  /** The public halves of the keys in force, as /.well-known/jwks.json shows them; none with JWT_SECRET. */
+  /** The public keys in use, for /.well-known/jwks.json; none without JWT_KEYS_FILE. */
   publicJwks (): KeyRing['publicJwks']
-  /** Reads JWT_KEYS again. A file that is not right is refused with a line of the log, and the keys stay. */
+  /** Reloads JWT_KEYS_FILE. An invalid file is logged, and the current keys stay in use. */
   reload (): void
 }
 
@@ -40,21 +40,24 @@ declare module 'fastify' {
   }
 }
 
-/** Most access tokens whose verification is remembered: about 1 KiB each. */
-const REMEMBERED = 20_000
+/** Maximum number of verified tokens in the cache, about 1 KiB each. */
+const CACHE_SIZE = 20_000
 
-/** How far another machine's clock may be ahead of ours, in seconds. */
-const SKEW = 60
+/** Seconds by which the clock of another replica may be ahead. */
+const LEEWAY = 60
 
 export default fp<{ config: Config }>(async function accessTokens (fastify, { config }) {
-  const { JWT_ISSUER: iss, JWT_AUDIENCE: aud, ACCESS_TOKEN_TTL: ttl, JWT_KEYS: file } = config
+  const { JWT_ISSUER: iss, JWT_AUDIENCE: aud, ACCESS_TOKEN_TTL: ttl, JWT_KEYS_FILE: file } = config
   const rules = { checkTyp: 'at+jwt', allowedIss: iss, allowedAud: aud, requiredClaims: ['iss', 'aud', 'exp', 'iat'] }
-  // One algorithm: with the same secret HS384 and HS512 would verify as well (RFC 8725 §3.1).
+  // A single algorithm: tokens with HS384 or HS512 and the same secret would verify too (RFC 8725 §3.1).
   const hs256 = { ...rules, algorithms: ['HS256' as const] }
-  const accepted = config.JWT_SECRET_ACCEPTED.map(key => secretVerifier(createVerifier({ ...hs256, key })))
+  const accepted = config.JWT_SECRET_ACCEPTED.map(key => {
+    const verify: Verifier['verify'] = createVerifier({ ...hs256, key })
+    return secretVerifier(verify)
+  })
   const claims = TypeCompiler.Compile(Claims)
-  // Tokens that were good, whole: fast-jwt's own cache hashes a token with SHA-256 before it looks it up.
-  const verified = new LRUCache<string, AccessClaims>({ max: REMEMBERED })
+  // Keyed by the whole token. fast-jwt's own cache computes a SHA-256 of the token for each look-up.
+  const verified = new LRUCache<string, AccessClaims>({ max: CACHE_SIZE })
   let ring = file === undefined ? await openSecrets() : openKeys(file)
 
   async function openSecrets (): Promise<KeyRing> {
@@ -63,15 +66,14 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
       sign: { algorithm: 'HS256', header: { alg: 'HS256', typ: 'at+jwt' } },
       verify: hs256
     })
-    // The synchronous verifier: request.jwtVerify() runs a chain of callbacks per request, and lets some malformed
-    // tokens end as a 500.
+    // Not request.jwtVerify(), which runs a chain of callbacks per request and answers 500 to some malformed tokens.
     const current = secretVerifier(token => fastify.jwt.verify(token))
     return ringOfSecrets(payload => fastify.jwt.sign(payload), [current, ...accepted])
   }
 
   function openKeys (file: string): KeyRing {
     const keys = readKeys(file)
-    fastify.log.info({ kids: keys.map(({ kid }) => kid) }, `read the keys of ${file}: the first signs`)
+    fastify.log.info({ kids: keys.map(({ kid }) => kid) }, `loaded the keys of ${file}; the first one signs`)
     return ringOfKeys(keys, accepted, rules)
   }
 
@@ -83,13 +85,13 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
     },
 
     verify (token) {
-      const known = verified.get(token)
-      if (known !== undefined) {
-        if (known.exp * 1000 > Date.now()) return known
+      const cached = verified.get(token)
+      if (cached !== undefined) {
+        if (cached.exp * 1000 > Date.now()) return cached
         throw new ApiError('ACCESS_TOKEN_EXPIRED')
       }
       const payload = verifySignature(token)
-      if (!claims.Check(payload) || payload.sub !== String(payload.id) || payload.iat > Date.now() / 1000 + SKEW) {
+      if (!claims.Check(payload) || payload.sub !== String(payload.id) || payload.iat > Date.now() / 1000 + LEEWAY) {
         throw new ApiError('ACCESS_TOKEN_INVALID')
       }
       verified.set(token, payload)
@@ -102,10 +104,10 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
       if (file === undefined) return
       try {
         ring = openKeys(file)
-        // A token of a key that is gone must not live on in here.
+        // The cache may hold tokens of keys that were removed.
         verified.clear()
       } catch (error) {
-        fastify.log.error(`JWT_KEYS was read again and refused, the keys stay as they are. ${Object(error).message}`)
+        fastify.log.error(`JWT_KEYS_FILE was not reloaded, the current keys stay in use. ${errorMessage(error)}`)
       }
     }
   })
@@ -116,22 +118,19 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
       try {
         return verify(token)
       } catch (error) {
-        // Only a token with a good signature gets as far as its time.
-        if (isExpiry(error)) throw new ApiError('ACCESS_TOKEN_EXPIRED')
+        // fast-jwt checks the time after the signature, so an expired token is a genuine one.
+        if (errorCode(error) === 'FAST_JWT_EXPIRED') throw new ApiError('ACCESS_TOKEN_EXPIRED')
       }
     }
     throw new ApiError('ACCESS_TOKEN_INVALID')
   }
 }, { name: 'jwt', fastify: '5.x' })
 
-/** The key that a token names, undefined where it names none or has no header. Nothing is verified here. */
+/** The key id in a token's header, unverified; undefined if there is none. */
 function kidOf (token: string): unknown {
   try {
-    return Object(JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString())).kid
+    return property(JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString()), 'kid')
   } catch {
     return undefined
   }
 }
-
-const isExpiry = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'FAST_JWT_EXPIRED'

@@ -1,63 +1,89 @@
 import fp from 'fastify-plugin'
 import { Counter, Gauge, Registry } from 'prom-client'
-import type { RequestFigures } from '../src/request-figures.ts'
+import { prependHook } from '../src/api/route-hooks.ts'
+import { cumulativeBuckets, type DurationSeries, type RequestDurations } from '../src/telemetry/request-durations.ts'
 import { toApiError } from './error-handler.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What Prometheus reads; src/metrics-server.ts serves it. */
+    /** The metrics that src/process/metrics-server.ts serves to Prometheus. */
     metrics: Registry
-    /** What src/app.ts has Fastify count. */
-    requestFigures: RequestFigures
+    /** The durations that src/app.ts has Fastify record. */
+    requestDurations: RequestDurations
   }
   interface FastifyContextConfig {
-    /** Counts a route's outcomes by this name. */
+    /** Counts a route's outcomes under this name. */
     action?: 'sign_in' | 'sign_up' | 'refresh'
   }
 }
 
-/** Figures of requests and of what they wait for. What is known elsewhere is asked for when it is read. */
+/** Metrics of requests and of the resources they wait for. The latter are read when Prometheus asks for them. */
 export default fp(async function metrics (fastify) {
-  const { authority, db, passwords } = fastify
+  const { db, passwords, requestDurations, sessionCache } = fastify
   const registry = new Registry()
   const registers = [registry]
   fastify.decorate('metrics', registry)
 
-  registry.registerMetric(fastify.requestFigures)
+  // Together they are the histogram http_request_duration_seconds, which prom-client's Histogram cannot be given.
+  const labelNames = ['method', 'route', 'status'] as const
+  new Counter({
+    name: 'http_request_duration_seconds_bucket',
+    help: 'Requests by method, route and status that took at most `le` seconds.',
+    labelNames: [...labelNames, 'le'],
+    registers,
+    collect () {
+      this.reset()
+      for (const series of requestDurations.series) {
+        for (const { le, count } of cumulativeBuckets(series)) this.inc({ ...series.labels, le }, count)
+      }
+    }
+  })
+  const durations = (name: string, help: string, read: (series: DurationSeries) => number) => new Counter({
+    name,
+    help,
+    labelNames,
+    registers,
+    collect () {
+      this.reset()
+      for (const series of requestDurations.series) this.inc(series.labels, read(series))
+    }
+  })
+  durations('http_request_duration_seconds_sum', 'Total duration of requests by method, route and status.', ({ sum }) => sum)
+  durations('http_request_duration_seconds_count', 'Requests by method, route and status.',
+    ({ counts }) => counts.reduce((total, count) => total + count, 0))
 
-  const actions = new Counter({
+  const outcomes = new Counter({
     name: 'gatehouse_auth_total',
-    help: 'Sign-ins, sign-ups and refreshes by outcome: success, or the code of the refusal.',
+    help: 'Sign-ups, sign-ins and refreshes by outcome: success, or the error code.',
     labelNames: ['action', 'outcome'] as const,
     registers
   })
   fastify.addHook('onRoute', route => {
     const action = route.config?.action
     if (action === undefined) return
-    route.onSend = [async (_request, reply) => {
-      if (reply.statusCode < 400) actions.inc({ action, outcome: 'success' })
-    }, ...[route.onSend ?? []].flat()]
-    route.onError = [async (_request, _reply, error) => {
-      actions.inc({ action, outcome: toApiError(error).code })
-    }, ...[route.onError ?? []].flat()]
+    prependHook(route, 'onSend', async (_request, reply) => {
+      if (reply.statusCode < 400) outcomes.inc({ action, outcome: 'success' })
+    })
+    prependHook(route, 'onError', async (_request, _reply, error) => {
+      outcomes.inc({ action, outcome: toApiError(error).code })
+    })
   })
 
-  /** A figure that is asked for when it is read. */
   const gauge = (name: string, help: string, read: () => number) => new Gauge({
     name, help, registers, collect () { this.set(read()) }
   })
-  const total = (name: string, help: string, read: () => number) => new Counter({
+  const counter = (name: string, help: string, read: () => number) => new Counter({
     name, help, registers, collect () { this.reset(); this.inc(read()) }
   })
 
-  gauge('gatehouse_password_hashes_running', 'Passwords that are hashed now.', () => passwords.load().running)
-  gauge('gatehouse_password_hashes_waiting', 'Passwords that wait to be hashed.', () => passwords.load().waiting)
-  gauge('gatehouse_database_connections', 'Connections of the pool.', () => db.connections().total)
-  gauge('gatehouse_database_connections_idle', 'Connections of the pool that are idle.', () => db.connections().idle)
-  gauge('gatehouse_database_waiting', 'Requests that wait for a connection.', () => db.connections().waiting)
-  total('gatehouse_authority_recalled_total', 'Sessions judged from memory.', () => authority.figures().recalled)
-  total('gatehouse_authority_looked_up_total', 'Sessions judged by the database.', () => authority.figures().lookedUp)
-  gauge('gatehouse_authority_remembered', 'Sessions that are remembered.', () => authority.figures().remembered)
-  gauge('gatehouse_authority_listening', '1 where changes of authority are announced, 0 where every request asks the ' +
-    'database; with WORKERS, how many processes listen.', () => Number(authority.figures().isListening))
-}, { name: 'metrics', fastify: '5.x', dependencies: ['authority', 'db', 'error-handler', 'passwords'] })
+  gauge('gatehouse_password_hashes_in_progress', 'Password hashes in progress.', () => passwords.load().inProgress)
+  gauge('gatehouse_password_hashes_queued', 'Password hashes in the queue.', () => passwords.load().queued)
+  gauge('gatehouse_db_pool_connections', 'Connections of the database pool.', () => db.connections().total)
+  gauge('gatehouse_db_pool_idle', 'Idle connections of the database pool.', () => db.connections().idle)
+  gauge('gatehouse_db_pool_waiting', 'Requests that wait for a database connection.', () => db.connections().waiting)
+  counter('gatehouse_session_cache_hits_total', 'Authenticated requests without a query.', () => sessionCache.stats().hits)
+  counter('gatehouse_session_cache_misses_total', 'Authenticated requests that asked the database.', () => sessionCache.stats().misses)
+  gauge('gatehouse_session_cache_entries', 'Sessions in the cache.', () => sessionCache.stats().entries)
+  gauge('gatehouse_invalidation_listening', 'Processes that receive invalidations. One that does not asks the database ' +
+    'on every request.', () => Number(sessionCache.stats().isListening))
+}, { name: 'metrics', fastify: '5.x', dependencies: ['db', 'passwords', 'session-cache'] })

@@ -1,28 +1,30 @@
-import swagger from '@fastify/swagger'
 import fp from 'fastify-plugin'
-import type { Config } from '../src/config.ts'
-import { describe, securitySchemes, tags } from '../src/openapi.ts'
+import { describe } from '../src/api/openapi.ts'
+import { securitySchemes, tags } from '../src/api/openapi-components.ts'
+import type { Config } from '../src/config/read-settings.ts'
 
-/** Wherever the document was fetched from. x-internal: not for the company's own network only (an OWASP rule asks). */
+/** The URL from which the document was fetched. x-internal, which an OWASP rule requires: not limited to one network. */
 const server = { url: '/', 'x-internal': false }
 
-/** Where plugins/docs.ts serves the document and its page. */
-export const PAGE = '/docs'
+/** The path of the page and the document. */
+export const DOCS_PATH = '/docs'
 
 /**
- * Describes the service as OpenAPI 3.1, from the schemas that judge its requests and replies. It loads before `replies`
- * and `guard` and yet sees what they add: routes are kept as they are declared and read when the document is asked for.
+ * Describes the service as OpenAPI 3.1, from the schemas that validate requests and serialise responses. The document
+ * is built when it is requested, so it includes what plugins that load later add to the routes.
  */
 export default fp<{ config: Config }>(async function openapi (fastify, { config }) {
   if (config.DOCS === 'off') return
+  // Loaded on demand, as is the page: together they take 20 MiB.
+  const { default: swagger } = await import('@fastify/swagger')
   await fastify.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: {
         title: 'gatehouse',
         version: '0.1.0',
-        summary: 'Signs users up and in, and says who may enter.',
-        description: 'Every error is `{ message, code }`: compare `code`, show `message`. Paths match in any case.',
+        summary: 'Signs users up and in, and controls access by role.',
+        description: 'Every error is `{ message, code }`: compare `code`, display `message`. Paths are case-insensitive.',
         license: { name: 'MIT', identifier: 'MIT' },
         contact: { name: 'gatehouse' }
       },
@@ -33,9 +35,9 @@ export default fp<{ config: Config }>(async function openapi (fastify, { config 
     transform: ({ route, url }) => ({ url, schema: describe(route) })
   })
 
-  // The routes of the page's package do not say who may enter, and without that the guard stops the boot.
+  // The routes of @fastify/swagger-ui declare no access, which the guard requires.
   fastify.addHook('onRoute', route => {
-    if (route.url !== PAGE && !route.url.startsWith(`${PAGE}/`)) return
+    if (route.url !== DOCS_PATH && !route.url.startsWith(`${DOCS_PATH}/`)) return
     route.config = { access: 'public', ...route.config }
     route.schema = { ...route.schema, hide: true }
   })

@@ -1,22 +1,27 @@
-import fastq from 'fastq'
 import fp from 'fastify-plugin'
-import { loadArgon2 } from '../src/argon2.ts'
-import type { Config } from '../src/config.ts'
+import pLimit from 'p-limit'
+import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
-import { isRunnable, isWeaker } from '../src/passwords.ts'
+import { loadArgon2 } from '../src/passwords/argon2.ts'
+import { isRunnable, needsRehash } from '../src/passwords/hash-cost.ts'
 
 export interface Passwords {
-  /** An argon2id hash as a PHC string. @throws ApiError BUSY */
+  /** @returns an argon2id hash as a PHC string. @throws ApiError BUSY */
   hash (password: string): Promise<string>
   /**
-   * Whether a password is the one of a hash. Without a hash (no such user) it works as long and answers false.
+   * Verifies a password. Without a hash it verifies a dummy hash and returns false: an unknown user then takes as long
+   * as a wrong password, so that timing does not reveal whether a username exists.
    * @throws ApiError BUSY
    */
   verify (hash: string | undefined, password: string): Promise<boolean>
-  /** A stronger hash of a password that was just verified, where the settings have risen since its hash was made. */
-  strengthen (hash: string, password: string): Promise<string | undefined>
-  /** Passwords that are hashed now, and those that wait for it. */
-  load (): { running: number, waiting: number }
+  /**
+   * Hashes a password again, if the cost in the settings was raised since.
+   * @param hash of the password, which was just verified
+   * @returns undefined if the hash is up to date or the queue is full: the next sign-in retries
+   */
+  rehash (hash: string, password: string): Promise<string | undefined>
+  /** Hashes in progress, and those in the queue. */
+  load (): { inProgress: number, queued: number }
 }
 
 declare module 'fastify' {
@@ -26,43 +31,37 @@ declare module 'fastify' {
 }
 
 /**
- * argon2id behind a bounded queue. A hash holds a core and 19 MiB for some 30 ms: without a bound, a flood of
- * sign-ins would take the memory, and the thread pool from everything else that needs it.
+ * argon2id behind a bounded queue. A hash occupies a core and 19 MiB for about 30 ms: without the bound, a flood of
+ * sign-ins would exhaust the memory and the thread pool that everything else shares.
  */
 export default fp<{ config: Config }>(async function passwords (fastify, { config }) {
   const cost = { memory: config.ARGON2_MEMORY_KIB, time: config.ARGON2_TIME, parallelism: 1 }
   const argon2 = await loadArgon2()
   fastify.log.debug(`passwords are hashed by ${argon2.name}`)
-  const most = config.ARGON2_CONCURRENCY + config.ARGON2_QUEUE
-  const queue = fastq.promise(async (job: () => Promise<void>) => await job(), config.ARGON2_CONCURRENCY)
+  const limit = pLimit(config.ARGON2_CONCURRENCY)
 
-  const isFull = () => queue.running() + queue.length() >= most
+  const isFull = () => limit.activeCount + limit.pendingCount >= config.ARGON2_CONCURRENCY + config.ARGON2_QUEUE
 
-  async function run<T> (job: () => Promise<T>): Promise<T> {
+  async function run<T> (work: () => Promise<T>): Promise<T> {
     if (isFull()) throw new ApiError('BUSY')
-    return await new Promise<T>((resolve, reject) => {
-      queue.push(async () => await job().then(resolve, reject)).catch(reject)
-    })
+    return await limit(work)
   }
 
   const hash = async (password: string) => await run(async () => await argon2.hash(password, cost))
-  const stranger = await argon2.hash('nobody has this password', cost)
+  const dummyHash = await argon2.hash('the password of no user', cost)
 
   fastify.decorate('passwords', {
     hash,
 
     async verify (stored, password) {
       const runnable = stored !== undefined && isRunnable(stored)
-      if (stored !== undefined && !runnable) fastify.log.error('a stored password hash is not argon2id or too costly to run')
-      const matches = await run(async () => await argon2.verify(runnable ? stored : stranger, password))
+      if (stored !== undefined && !runnable) fastify.log.error('a stored password hash is not argon2id or too costly')
+      const matches = await run(async () => await argon2.verify(runnable ? stored : dummyHash, password))
       return runnable && matches
     },
 
-    async strengthen (stored, password) {
-      // The next sign-in will do as well: a busy moment is no reason to refuse this one.
-      return isWeaker(stored, cost) && !isFull() ? await hash(password) : undefined
-    },
+    rehash: async (stored, password) => needsRehash(stored, cost) && !isFull() ? await hash(password) : undefined,
 
-    load: () => ({ running: queue.running(), waiting: queue.length() })
+    load: () => ({ inProgress: limit.activeCount, queued: limit.pendingCount })
   })
 }, { name: 'passwords', fastify: '5.x' })

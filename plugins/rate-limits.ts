@@ -2,42 +2,48 @@ import rateLimit, { type FastifyRateLimitStore, normalizeIP, type RateLimitOptio
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
-import { clientAddress } from '../src/client-address.ts'
+import { clientAddress } from '../src/api/client-address.ts'
 import { ApiError } from '../src/errors.ts'
-import { logSecurityEvent } from '../src/security-events.ts'
+import { logSecurityEvent } from '../src/telemetry/security-events.ts'
 import type { Counter } from './counters.ts'
 
+/** Seconds. */
 const MINUTE = 60
 
-/** Most addresses and sessions that one process counts at a time. */
-const KEYS = 50_000
+/** Maximum number of addresses and sessions that one process counts at once. */
+const MAX_KEYS = 50_000
 
 /**
- * A process counts by itself and tells the shared counter only every twentieth of the limit, so that a client who
- * stays far below it costs no query. The price: with N replicas up to N twentieths more are let through.
+ * A process counts on its own and reports to the shared counter only every twentieth of the limit, so that a client far
+ * below the limit causes no query. The price: N replicas admit up to N twentieths more.
  */
-const STEPS = 20
+const REPORTS = 20
 
-interface Local {
-  /** the shared count, as last heard, with what was told since */
-  known: number
-  /** not yet told */
+interface LocalCount {
+  /** the shared count when it was last read */
+  shared: number
+  /** requests not yet reported */
   pending: number
-  /** when it counts from 0 again, in milliseconds of Unix time */
+  /** end of the time window, in milliseconds since the Unix epoch */
   until: number
 }
 
-/** The counts of every limited route, in the form that @fastify/rate-limit asks for; the key names the route. */
-class SteppedStore implements FastifyRateLimitStore {
+/** The store of @fastify/rate-limit for all limited routes. Keys include the route. */
+class ReportingStore implements FastifyRateLimitStore {
   readonly #counter: Counter
-  readonly #locals = new LRUCache<string, Local>({ max: KEYS })
+  readonly #counts = new LRUCache<string, LocalCount>({ max: MAX_KEYS })
 
   constructor (counter: Counter) {
     this.#counter = counter
   }
 
-  incr (key: string, callback: (error: Error | null, result?: { current: number, ttl: number }) => void, timeWindow: number, max: number): void {
-    this.#count(key, timeWindow, Math.max(1, Math.floor(max / STEPS))).then(result => callback(null, result), callback)
+  incr (
+    key: string,
+    callback: (error: Error | null, result?: { current: number, ttl: number }) => void,
+    timeWindow: number,
+    max: number
+  ): void {
+    this.#count(key, timeWindow, Math.max(1, Math.floor(max / REPORTS))).then(result => { callback(null, result) }, callback)
   }
 
   child (): this {
@@ -46,21 +52,21 @@ class SteppedStore implements FastifyRateLimitStore {
 
   async #count (key: string, timeWindow: number, step: number): Promise<{ current: number, ttl: number }> {
     const now = Date.now()
-    let local = this.#locals.get(key)
-    if (!local || local.until <= now) {
-      local = { known: 0, pending: 0, until: now + timeWindow }
-      this.#locals.set(key, local)
+    let count = this.#counts.get(key)
+    if (!count || count.until <= now) {
+      count = { shared: 0, pending: 0, until: now + timeWindow }
+      this.#counts.set(key, count)
     }
-    local.pending++
-    if (local.pending >= step) {
-      const told = local.pending
-      local.pending = 0
-      local.known += told
-      const { total, msLeft } = await this.#counter.add(key, told)
-      local.known = total
-      local.until = now + msLeft
+    count.pending++
+    if (count.pending >= step) {
+      const reported = count.pending
+      count.pending = 0
+      count.shared += reported
+      const { total, msLeft } = await this.#counter.add(key, reported)
+      count.shared = total
+      count.until = now + msLeft
     }
-    return { current: local.known + local.pending, ttl: local.until - now }
+    return { current: count.shared + count.pending, ttl: count.until - now }
   }
 }
 
@@ -71,8 +77,9 @@ interface LimitOptions {
 }
 
 /**
- * A route's `config.rateLimit`: so many requests a minute, by default of one address, and before the body is read.
- * @param max 0 is no limit
+ * The `config.rateLimit` of a route: a maximum number of requests per minute, by default per address and counted before
+ * the body is read.
+ * @param max 0 disables the limit
  */
 export const perMinute = (max: number, { hook = 'onRequest', subject = addressOf }: LimitOptions = {}): RateLimitOptions | false =>
   max > 0 && {
@@ -82,27 +89,29 @@ export const perMinute = (max: number, { hook = 'onRequest', subject = addressOf
     keyGenerator: request => `${request.routeOptions.url} ${subject(request)}`
   }
 
-/** The client's address; in IPv6 its /64, which is what one client usually has. */
+/** The client's address, or the /64 network of an IPv6 address, which one client usually has. */
 export const addressOf = (request: FastifyRequest): string => normalizeIP(clientAddress(request))
 
-/** Counts the requests of routes that declare `config.rateLimit`, and refuses those beyond it with a 429. */
+const NO_HEADERS = { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false }
+
+/** Counts the requests of routes that declare `config.rateLimit`, and responds 429 beyond the limit. */
 export default fp(async function rateLimits (fastify) {
-  const warned = new LRUCache<string, true>({ max: 1000, ttl: MINUTE * 1000 })
+  const logged = new LRUCache<string, true>({ max: 1000, ttl: MINUTE * 1000 })
   await fastify.register(rateLimit, {
     global: false,
-    store: class extends SteppedStore {
+    store: class extends ReportingStore {
       constructor () {
         super(fastify.createCounter({ name: 'requests', duration: MINUTE }))
       }
     },
-    addHeadersOnExceeding: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },
-    addHeaders: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false, 'retry-after': false },
-    // One line a minute and client: the flood itself should not be one of lines as well.
+    addHeadersOnExceeding: NO_HEADERS,
+    addHeaders: { ...NO_HEADERS, 'retry-after': false },
+    // At most one line per minute and client, so that a flood of requests does not flood the log.
     onExceeded (request, key) {
-      if (!warned.has(key)) logSecurityEvent(request, 'excess_rate_limit_exceeded', { route: request.routeOptions.url })
-      warned.set(key, true)
+      if (!logged.has(key)) logSecurityEvent(request, 'excess_rate_limit_exceeded', { route: request.routeOptions.url })
+      logged.set(key, true)
     },
     errorResponseBuilder: (_request, { ttl }) =>
       new ApiError('TOO_MANY_REQUESTS', undefined, { retryAfter: Math.max(1, Math.ceil(ttl / 1000)) })
   })
-}, { name: 'rate-limits', fastify: '5.x', dependencies: ['counters', 'replies'] })
+}, { name: 'rate-limits', fastify: '5.x', dependencies: ['counters'] })

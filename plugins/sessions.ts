@@ -1,15 +1,14 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { v7 as uuidv7 } from 'uuid'
-import {
-  endRefusedSession, endSession, endSessions, insertSession, rotateSession, type RotationRules
-} from '../sql/refresh-tokens.ts'
+import { endRejectedSession, rotateSession, type RotationRules } from '../sql/rotation.ts'
+import { endSession, endSessions, insertSession } from '../sql/sessions.ts'
 import type { Role } from '../src/access.ts'
-import { clientAddress } from '../src/client-address.ts'
-import { type Config, refreshSecrets } from '../src/config.ts'
+import { clientAddress } from '../src/api/client-address.ts'
+import { type Config, refreshSecrets } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
-import { RefreshTokenCodec } from '../src/refresh-token.ts'
-import { logSecurityEvent } from '../src/security-events.ts'
+import { logSecurityEvent } from '../src/telemetry/security-events.ts'
+import { RefreshTokenCodec } from '../src/tokens/refresh-token.ts'
 
 export interface Tokens {
   accessToken: string
@@ -18,26 +17,26 @@ export interface Tokens {
 
 export interface Sessions {
   /**
-   * Signs a user in: a new session and its first tokens.
+   * Opens a session for a user whose password was verified.
    * @param user with the hash that the password was verified with
-   * @returns undefined where the account has changed since: deleted, disabled, another password
+   * @returns undefined if the user was deleted or disabled, or the password changed, since
    */
   open (user: { id: number, roles: readonly Role[], passwordHash: string }, request: FastifyRequest): Promise<Tokens | undefined>
   /**
-   * New tokens for a refresh token, by the rules of REFRESH_ROTATION.
+   * Exchanges a refresh token for new tokens, as REFRESH_ROTATION says.
    * @throws ApiError REFRESH_TOKEN_UNKNOWN or REFRESH_TOKEN_EXPIRED
    */
   refresh (refreshToken: string, request: FastifyRequest): Promise<Tokens>
-  /** The id of a genuine refresh token's session, which may be over. */
+  /** The session id of a genuine refresh token. The session may have ended. */
   idOf (refreshToken: string): string | undefined
   /**
-   * Ends the session of a refresh token, whichever of the session's tokens it is; one that is over stays over.
+   * Ends the session of a refresh token. Any token of the session will do.
    * @throws ApiError REFRESH_TOKEN_UNKNOWN for a token that is not genuine
    */
   signOut (refreshToken: string, request: FastifyRequest): Promise<void>
-  /** Ends one session of a user. @returns whether there was one */
+  /** Ends one session of a user. @returns whether it existed */
   end (userId: number, sessionId: string, request: FastifyRequest): Promise<boolean>
-  /** Ends every session of a user. @returns how many */
+  /** Ends every session of a user. @returns the number of sessions */
   endAll (userId: number, request: FastifyRequest): Promise<number>
 }
 
@@ -48,8 +47,8 @@ declare module 'fastify' {
 }
 
 /**
- * `step`: which generation showing a token uses up, none above itself or the next one. `lead`: how far above the
- * row's generation the token lies that the client is given.
+ * `step`: 1 if presenting a token supersedes it, 0 if presenting its successor does. `lead`: the generation of the
+ * issued token, relative to the row's.
  */
 const ROTATIONS = {
   lenient: { step: 0, lead: 1 },
@@ -57,17 +56,36 @@ const ROTATIONS = {
   off: { step: 0, lead: 0 }
 } as const
 
+/** Characters; the column's limit. */
 const USER_AGENT_LENGTH = 512
 
 export default fp<{ config: Config }>(async function sessions (fastify, { config }) {
-  const { db, accessTokens, authority } = fastify
+  const { accessTokens, db, sessionCache } = fastify
   const codec = new RefreshTokenCodec(...refreshSecrets(config))
   const { step, lead } = ROTATIONS[config.REFRESH_ROTATION]
   const rules: RotationRules = { step, grace: config.REFRESH_GRACE, idle: config.REFRESH_IDLE_TTL }
 
+  /** @throws ApiError REFRESH_TOKEN_UNKNOWN */
+  function decode (refreshToken: string) {
+    const presented = codec.decode(refreshToken)
+    if (!presented) throw new ApiError('REFRESH_TOKEN_UNKNOWN')
+    return presented
+  }
+
+  async function end (userId: number, sessionId: string, request: FastifyRequest): Promise<boolean> {
+    const [ended] = await db.query(endSession(userId, sessionId))
+    sessionCache.invalidate(userId)
+    if (ended) logSecurityEvent(request, 'authn_token_revoked', { userId, sessionId })
+    return ended !== undefined
+  }
+
+  /** Whether a session has expired, even if its row was purged: its id begins with the time of its sign-in. */
+  const isExpired = (sessionId: string): boolean =>
+    parseInt(sessionId.replace('-', '').slice(0, 12), 16) + config.REFRESH_TOKEN_TTL * 1000 < Date.now()
+
   fastify.decorate('sessions', {
     async open (user, request) {
-      // Version 7 begins with the time, so that new keys lie together in the index (RFC 9562 §5.7).
+      // Version 7 begins with the time, so that new keys are adjacent in the index (RFC 9562 §5.7).
       const sessionId = uuidv7()
       const [session] = await db.query(insertSession({
         userId: user.id,
@@ -76,7 +94,7 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
         ip: clientAddress(request),
         userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_LENGTH) ?? null,
         passwordHash: user.passwordHash,
-        most: config.MAX_SESSIONS_PER_USER
+        maxSessions: config.MAX_SESSIONS_PER_USER
       }))
       return session && {
         accessToken: accessTokens.issue(user, sessionId, session.expiresAt),
@@ -85,50 +103,37 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
     },
 
     async refresh (refreshToken, request) {
-      const shown = codec.decode(refreshToken)
-      if (!shown) throw new ApiError('REFRESH_TOKEN_UNKNOWN')
-      const { userId, sessionId } = shown
-      const [session] = await db.query(rotateSession(shown, rules))
+      const presented = decode(refreshToken)
+      const { userId, sessionId } = presented
+      const [session] = await db.query(rotateSession(presented, rules))
       if (session) {
         return {
           accessToken: accessTokens.issue({ id: userId, roles: session.roles }, sessionId, session.expiresAt),
-          refreshToken: codec.encode({ userId, sessionId, generation: session.generation + lead }, shown.key)
+          refreshToken: codec.encode({ userId, sessionId, generation: session.generation + lead }, presented.key)
         }
       }
-      const [ended] = await db.query(endRefusedSession(shown, rules))
+      const [ended] = await db.query(endRejectedSession(presented, rules))
       if (ended && !ended.expired) {
-        authority.forget(userId)
+        sessionCache.invalidate(userId)
         logSecurityEvent(request, 'authn_token_reuse', { userId, sessionId })
       }
-      throw new ApiError(ended?.expired || isOver(sessionId) ? 'REFRESH_TOKEN_EXPIRED' : 'REFRESH_TOKEN_UNKNOWN')
+      throw new ApiError(ended?.expired || isExpired(sessionId) ? 'REFRESH_TOKEN_EXPIRED' : 'REFRESH_TOKEN_UNKNOWN')
     },
 
     idOf: refreshToken => codec.decode(refreshToken)?.sessionId,
 
     async signOut (refreshToken, request) {
-      const shown = codec.decode(refreshToken)
-      if (!shown) throw new ApiError('REFRESH_TOKEN_UNKNOWN')
-      await end(shown.userId, shown.sessionId, request)
+      const { userId, sessionId } = decode(refreshToken)
+      await end(userId, sessionId, request)
     },
 
     end,
 
     async endAll (userId, request) {
       const { length } = await db.query(endSessions(userId))
-      authority.forget(userId)
+      sessionCache.invalidate(userId)
       logSecurityEvent(request, 'authn_token_revoked', { userId, sessions: length })
       return length
     }
   })
-
-  async function end (userId: number, sessionId: string, request: FastifyRequest): Promise<boolean> {
-    const [ended] = await db.query(endSession(userId, sessionId))
-    authority.forget(userId)
-    if (ended) logSecurityEvent(request, 'authn_token_revoked', { userId, sessionId })
-    return ended !== undefined
-  }
-
-  /** Whether a session's time is over, also when its row was purged: its id begins with its first millisecond. */
-  const isOver = (sessionId: string): boolean =>
-    parseInt(sessionId.replace('-', '').slice(0, 12), 16) + config.REFRESH_TOKEN_TTL * 1000 < Date.now()
-}, { name: 'sessions', fastify: '5.x', dependencies: ['authority', 'db', 'jwt'] })
+}, { name: 'sessions', fastify: '5.x', dependencies: ['db', 'jwt', 'session-cache'] })

@@ -2,14 +2,14 @@ import { Ajv } from 'ajv'
 import fp from 'fastify-plugin'
 
 /**
- * Judges requests by their schemas. Bodies strictly: Fastify's own settings would turn `["x"]` into a user name and
- * drop unknown keys in silence. Path and query arrive as text, so there a number may be written as one.
+ * Validates requests against their schemas. Bodies are validated strictly: Fastify's defaults would turn `["x"]` into
+ * a username and silently drop unknown fields. Parameters and query strings are text, so their numbers are coerced.
  */
 export default fp(async function validation (fastify) {
-  // verbose: an error carries its schema, whose description becomes the message.
+  // verbose: an error includes its schema, whose description becomes the message.
   const strict = new Ajv({ verbose: true, strictTypes: false })
-  // strictNumbers: with it, the bounds of a number are not asked of Infinity, which "1e999" is coerced to.
+  // strictNumbers would exempt Infinity, which "1e999" is coerced to, from the bounds of a number.
   const coercing = new Ajv({ verbose: true, strictTypes: false, strictNumbers: false, coerceTypes: true, useDefaults: true })
 
-  fastify.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? strict : coercing).compile(schema))
+  fastify.setValidatorCompiler<object>(({ schema, httpPart }) => (httpPart === 'body' ? strict : coercing).compile(schema))
 }, { name: 'validation', fastify: '5.x' })

@@ -2,15 +2,12 @@ import type { JsonWebKey } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 
-/**
- * How long others may remember the keys, in seconds, and so how long a new one has to be here before it signs
- * (docs/keys.md).
- */
+/** Seconds for which others may cache the keys, and so for which a new key must be published before it signs. */
 const MAX_AGE = 300
 
 const text = Type.Optional(Type.String({ maxLength: 1024 }))
 
-// The members that may be seen, one by one: were a private one ever among the keys, it would not be written.
+// The public members by name, so that a private one could never be serialised.
 const PublicKey = Type.Unsafe<JsonWebKey>(Type.Object({
   kid: Type.String({ maxLength: 128 }),
   alg: Type.String({ maxLength: 8 }),
@@ -22,7 +19,7 @@ const PublicKey = Type.Unsafe<JsonWebKey>(Type.Object({
   n: text,
   e: text
 }, {
-  // RFC 8037 appendix A.2 and A.3.
+  // RFC 8037 appendices A.2 and A.3.
   examples: [{
     kid: 'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k',
     alg: 'EdDSA',
@@ -34,14 +31,14 @@ const PublicKey = Type.Unsafe<JsonWebKey>(Type.Object({
 }))
 
 /**
- * RFC 7517 §5. As application/json, which every reader of key sets takes. Not in a folder .well-known: TypeScript's
- * patterns pass over folders that begin with a dot.
+ * The public keys (RFC 7517 §5), as application/json, which every client accepts. The file is not in a folder
+ * `.well-known`, because TypeScript's patterns ignore folders that begin with a dot.
  */
 export default (async fastify => {
   fastify.get('/.well-known/jwks.json', {
     config: { access: 'public' },
     schema: {
-      summary: 'The public keys that access tokens are verified with; none with JWT_SECRET.',
+      summary: 'Returns the public keys that verify access tokens; none without JWT_KEYS_FILE.',
       response: { 200: Type.Object({ keys: Type.Array(PublicKey, { maxItems: 100 }) }) }
     }
   }, async (_request, reply) => {

@@ -3,9 +3,9 @@ import { statement } from './statement.ts'
 
 export interface AuditEvent {
   event: string
-  /** the account it was done to */
+  /** the user whom it concerns */
   userId: number
-  /** who did it; null where nobody was signed in */
+  /** the user who acted; null if nobody was signed in */
   actorId: number | null
   ip: string
   detail?: Record<string, unknown>
@@ -19,7 +19,15 @@ export const insertAuditEvent = statement({
   row: Type.Object({})
 })
 
-/** A page of the trail, newest first, by keyset: `before` is the last id of the page before. */
+interface Page {
+  /** last id of the previous page */
+  before: number | undefined
+  user: number | undefined
+  event: string | undefined
+  limit: number
+}
+
+/** A page of audit events by keyset, newest first. */
 export const auditPage = statement({
   name: 'audit_page',
   text: `SELECT id, created_at AS "createdAt", event, user_id AS "userId", actor_id AS "actorId", ip, detail
@@ -28,8 +36,7 @@ export const auditPage = statement({
       AND ($2::bigint IS NULL OR user_id = $2::bigint)
       AND ($3::text IS NULL OR event = $3::text)
     ORDER BY id DESC LIMIT $4::int`,
-  values: (page: { before: number | undefined, user: number | undefined, event: string | undefined, limit: number }) =>
-    [page.before, page.user, page.event, page.limit],
+  values: ({ before, user, event, limit }: Page) => [before, user, event, limit],
   row: Type.Object({
     id: Type.Integer(),
     createdAt: Type.Date(),

@@ -1,54 +1,49 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { ApiError } from '../src/errors.ts'
-import { inSpan } from '../src/spans.ts'
-import { type Statement } from './statement.ts'
-import { begin, commit, rollback } from './transaction.ts'
+import { inSpan } from '../src/telemetry/spans.ts'
+import { isStatementError } from './errors.ts'
+import type { Statement } from './statement.ts'
 
-/** What can be asked, of the pool or within a transaction. */
+/** Runs statements, on the pool or within a transaction. */
 export interface Queryable {
   /**
    * Runs one statement.
-   * @throws ApiError DATABASE_UNAVAILABLE when the server, the network or the pool is at fault;
-   * pg.DatabaseError when the statement is (a violated constraint, say)
+   * @throws ApiError DATABASE_UNAVAILABLE if the server, the network or the pool failed;
+   * pg.DatabaseError if the statement did, for example by violating a constraint
    */
   query <Row> (statement: Statement<Row>): Promise<Row[]>
 }
 
 export interface Database extends Queryable {
   /**
-   * Runs statements as one transaction: committed when `work` resolves, undone when it rejects. A refusal that must
-   * keep what was written leaves `work` as a value and is thrown afterwards.
-   * @throws what `query` throws, and what `work` throws
+   * Runs statements in one transaction (READ COMMITTED), committed when `work` resolves and rolled back when it
+   * rejects. An error that must not undo what was written is returned by `work` as a value and thrown afterwards.
+   * @throws what `query` and `work` throw
    */
   transaction <Result> (work: (transaction: Queryable) => Promise<Result>): Promise<Result>
-  /** Connections of the pool, those of them that are idle, and requests that wait for one. */
+  /** Connections of the pool, idle ones among them, and requests that wait for one. */
   connections (): { total: number, idle: number, waiting: number }
 }
 
-// Faults of the statement: bad data, a violated constraint, a bad statement. All else (08, 53, 57, 40, 25006,
-// refused sockets, timeouts) means that the same request can succeed later. SQLSTATE classes, PostgreSQL appendix A.
-const OURS = /^(22|23|42)/
-
-/** Whether an error is the statement's own, so that the connection is still good and a retry would not help. */
-export const isOurs = (error: unknown): boolean =>
-  error instanceof TypeError || (error instanceof pg.DatabaseError && OURS.test(String(error.code)))
-
 const unavailable = (cause: unknown): unknown =>
-  isOurs(cause) || cause instanceof ApiError ? cause : new ApiError('DATABASE_UNAVAILABLE', undefined, { cause })
+  isStatementError(cause) || cause instanceof ApiError ? cause : new ApiError('DATABASE_UNAVAILABLE', undefined, { cause })
 
-interface Manner {
-  /** whether a connection keeps a statement prepared under its name, which saves parsing and planning it */
+interface DatabaseOptions {
+  /** whether a connection prepares each statement once, which saves parsing and planning it again */
   named: boolean
-  /** whether each statement is a span of a trace */
+  /** whether each statement has a span in the trace */
   traced: boolean
 }
 
-export function toDatabase (pool: pg.Pool, { named, traced }: Manner): Database {
-  const ask = async <Row> (client: pg.PoolClient, { name, text, values }: Statement<Row>): Promise<Row[]> =>
-    (await client.query(named ? { name, text, values } : { text, values })).rows
-  const run: typeof ask = traced ? async (client, statement) => await inSpan(statement.name, async () => await ask(client, statement)) : ask
+export function toDatabase (pool: pg.Pool, { named, traced }: DatabaseOptions): Database {
+  const ask = async <Row> (client: pg.PoolClient, { name, text, values }: Statement<Row>): Promise<Row[]> => {
+    const { rows } = await client.query<Row & pg.QueryResultRow>(named ? { name, text, values } : { text, values })
+    return rows
+  }
+  const run: typeof ask = traced
+    ? async (client, statement) => await inSpan(statement.name, async () => await ask(client, statement))
+    : ask
 
-  /** Gives the client back good only after an error that says nothing about the connection. */
   async function withClient<Result> (work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
     let client: pg.PoolClient | undefined
     try {
@@ -57,8 +52,8 @@ export function toDatabase (pool: pg.Pool, { named, traced }: Manner): Database 
       client.release()
       return result
     } catch (error) {
-      // pool.query would close the connection on any error: a taken user name would cost a reconnection.
-      client?.release(!isOurs(error))
+      // pool.query() would close the connection on any error, so that a taken username would cost a reconnection.
+      client?.release(!isStatementError(error))
       throw unavailable(error)
     }
   }
@@ -67,13 +62,13 @@ export function toDatabase (pool: pg.Pool, { named, traced }: Manner): Database 
     query: async statement => await withClient(async client => await run(client, statement)),
 
     transaction: async work => await withClient(async client => {
-      await client.query(begin)
+      await client.query('BEGIN')
       try {
         const result = await work({ query: async statement => await run(client, statement) })
-        await client.query(commit)
+        await client.query('COMMIT')
         return result
       } catch (error) {
-        if (isOurs(error)) await client.query(rollback)
+        if (isStatementError(error)) await client.query('ROLLBACK')
         throw error
       }
     }),

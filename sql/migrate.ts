@@ -2,24 +2,24 @@ import { join } from 'node:path'
 import pg from 'pg'
 import Postgrator from 'postgrator'
 
-// Any number that nothing else in the database locks; these are the letters "gate".
+// An arbitrary number that nothing else in the database locks: the letters "gate".
 const LOCK = 0x67617465
 
 /**
- * Brings the database to the newest migration. All of it is one transaction under an advisory lock: replicas that
- * start together wait for the first, and a migration that fails leaves nothing behind.
- * @param connectTimeout seconds until a server that does not answer is given up
- * @returns the files that were applied now
- * @throws where a migration that has run was edited since (its checksum is in the table schemaversion)
+ * Applies the pending migrations, in one transaction under an advisory lock: replicas that start together wait for the
+ * first one, and a failed migration leaves nothing behind.
+ * @param connectTimeout seconds to wait for the server
+ * @returns the names of the applied migrations
+ * @throws Error if an applied migration was edited since (its checksum is in the table schemaversion)
  */
 export async function migrate (connectionString: string, connectTimeout = 3): Promise<string[]> {
-  // A connection of its own: the pool's statement timeout is made for requests.
+  // Not a connection of the pool, whose statement timeout is meant for requests.
   const client = new pg.Client({
     connectionString,
     application_name: 'gatehouse migrations',
     connectionTimeoutMillis: connectTimeout * 1000
   })
-  // The statement in flight reports a lost connection; without a listener it would end the process as well.
+  // The pending statement reports a lost connection. Without a listener the event would also end the process.
   client.on('error', () => {})
   await client.connect()
   try {
@@ -27,10 +27,10 @@ export async function migrate (connectionString: string, connectTimeout = 3): Pr
     await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK])
     const migrations = new Postgrator({
       driver: 'pg',
-      // The pattern is a glob, in which a checkout's own path must stand for itself.
+      // The pattern is a glob, so special characters in the path of the checkout are escaped.
       migrationPattern: join(import.meta.dirname.replace(/[?*()[\]]/g, '[$&]'), 'migrations', '*.sql'),
       newline: 'LF',
-      execQuery: text => client.query(text)
+      execQuery: async text => await client.query(text)
     })
     const applied = await migrations.migrate()
     await client.query('COMMIT')

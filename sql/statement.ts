@@ -1,27 +1,27 @@
 import type { Static, TObject } from '@sinclair/typebox'
 
-/** A named, parameterised statement, ready for `db.query` or a transaction's `query`. */
+/** A named, parameterised statement with its values, for the `query` of a database or a transaction. */
 export interface Statement<Row> {
-  /** Names a prepared statement: PostgreSQL parses and plans it once per connection. */
+  /** name of the prepared statement, which PostgreSQL parses and plans once per connection */
   name: string
   text: string
   values: unknown[]
-  /** Only a type: what a row of the answer looks like. */
+  /** never set; carries the type of the result's rows */
   row?: Row
 }
 
 interface Definition<Args extends unknown[], Row extends TObject> {
   name: string
   text: string
-  /** Puts the arguments in the order of $1, $2, … */
+  /** returns the arguments in the order of $1, $2, … */
   values: (...args: Args) => unknown[]
-  /** The answer's columns; `Type.Object({})` where nothing is returned. */
+  /** columns of the result; `Type.Object({})` if there is none */
   row: Row
 }
 
 /**
- * Defines a statement as a function of its arguments. The row's type comes from its schema, and the house test
- * compares that schema with the columns PostgreSQL reports, so a changed table cannot leave a wrong type behind.
+ * Defines a statement as a function of its arguments. The type of its rows comes from `row`, which the architecture
+ * test compares with the columns that PostgreSQL reports.
  */
 export function statement<Args extends unknown[], Row extends TObject> (definition: Definition<Args, Row>) {
   const { name, text, values } = definition

@@ -9,25 +9,25 @@ export const isRole = (name: string): name is Role => (roles as readonly string[
 
 export const roleId = (role: Role): number => roles.indexOf(role) + 1
 
-/** The form in which sign-in has always shown a role to front-ends: `ROLE_USER`. */
-export const authority = (role: Role): string => `ROLE_${role.toUpperCase()}`
+/** The role string of the HTTP contract: `ROLE_USER` for `user`. */
+export const toAuthority = (role: Role): string => `ROLE_${role.toUpperCase()}`
 
-/** Who may enter: nobody is asked (`null`), anybody with a good token (`[]`), or a holder of one of the roles. */
 interface Policy {
+  /** `null`: no authentication; `[]`: any signed-in user; otherwise a holder of one of these roles */
   anyOf: readonly Role[] | null
-  refusal?: ErrorCode
+  denial?: ErrorCode
 }
 
 /**
- * What a route may declare as its `config.access`. A role is exact: an admin without the moderator role is no
- * moderator, as the contract has it; a hierarchy would let front-ends and service disagree.
+ * The values of a route's `config.access`. Roles form no hierarchy: an admin without the moderator role is denied at
+ * a moderator route, as the HTTP contract says.
  */
 export const policies = {
   public: { anyOf: null },
   'signed-in': { anyOf: [] },
-  moderator: { anyOf: ['moderator'], refusal: 'MODERATOR_REQUIRED' },
-  admin: { anyOf: ['admin'], refusal: 'ADMIN_REQUIRED' },
-  'moderator or admin': { anyOf: ['moderator', 'admin'], refusal: 'MODERATOR_OR_ADMIN_REQUIRED' }
+  moderator: { anyOf: ['moderator'], denial: 'MODERATOR_REQUIRED' },
+  admin: { anyOf: ['admin'], denial: 'ADMIN_REQUIRED' },
+  'moderator or admin': { anyOf: ['moderator', 'admin'], denial: 'MODERATOR_OR_ADMIN_REQUIRED' }
 } as const satisfies Record<string, Policy>
 
 export type Access = keyof typeof policies
@@ -35,9 +35,9 @@ export type Access = keyof typeof policies
 export const isAccess = (value: unknown): value is Access =>
   typeof value === 'string' && Object.hasOwn(policies, value)
 
-/** Why a signed-in holder of `held` may not enter, or undefined when they may. */
-export function refusal (access: Access, held: readonly Role[]): ErrorCode | undefined {
+/** Why a signed-in user with the roles `held` is denied; undefined if access is granted. */
+export function denial (access: Access, held: readonly Role[]): ErrorCode | undefined {
   const policy: Policy = policies[access]
   if (!policy.anyOf?.length || policy.anyOf.some(role => held.includes(role))) return undefined
-  return policy.refusal
+  return policy.denial
 }

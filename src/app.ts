@@ -1,61 +1,49 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import autoload from '@fastify/autoload'
-import pino from 'pino'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { answerBadConnection, sendError } from '../plugins/error-handler.ts'
-import type { Config } from './config.ts'
-import { logOptions, type LogStream } from './log.ts'
-import { RequestCounter, RequestFigures } from './request-figures.ts'
-import { withLateChildren } from './request-logger.ts'
+import pino from 'pino'
+import { sendConnectionError, sendError } from '../plugins/error-handler.ts'
+import type { Config } from './config/read-settings.ts'
+import { logOptions, type LogStream } from './telemetry/log-options.ts'
+import { RequestDurations } from './telemetry/request-durations.ts'
 
 /**
- * Ids in the form of UUIDs, at a third of their cost: a process begins all of its own with the same random half, and
- * counts in the other.
- */
-function requestIds (): () => string {
-  const process = randomUUID().slice(0, 24)
-  let requests = 0
-  return () => process + (requests++).toString(16).padStart(12, '0')
-}
-
-/**
- * The whole service, not yet listening: plugins, then routes, each a folder that is loaded file by file. Tests mount
- * this same function.
- * @param stream where log lines go; the process's standard output if absent
+ * The composition root: the whole service, not yet listening, for the process and for tests.
+ * @param stream destination of log lines; by default the standard output
  */
 export async function buildApp (config: Config, stream?: LogStream): Promise<FastifyInstance> {
-  const requestFigures = new RequestFigures()
+  const requestDurations = new RequestDurations()
   const app = Fastify({
-    loggerInstance: withLateChildren(pino(logOptions(config), stream ?? pino.destination(1))),
-    logController: new RequestCounter(requestFigures),
-    // Never `true`: whoever connects could claim any address, and so escape the limits.
+    logger: { ...logOptions(config), stream: stream ?? pino.destination(1) },
+    logController: requestDurations,
+    // Never `true`: a client could then claim any address and evade the limits.
     trustProxy: config.TRUST_PROXY.length > 0 && config.TRUST_PROXY,
-    genReqId: requestIds(),
+    genReqId: () => randomUUID(),
     bodyLimit: config.BODY_LIMIT,
     routerOptions: { caseSensitive: false, ignoreTrailingSlash: true },
     requestTimeout: config.REQUEST_TIMEOUT * 1000,
-    keepAliveTimeout: config.IDLE_TIMEOUT * 1000,
-    connectionTimeout: config.STALL_TIMEOUT * 1000,
+    keepAliveTimeout: config.KEEP_ALIVE_TIMEOUT * 1000,
+    connectionTimeout: config.CONNECTION_TIMEOUT * 1000,
     http: {
       requestTimeout: config.REQUEST_TIMEOUT * 1000,
       headersTimeout: config.HEADERS_TIMEOUT * 1000,
-      maxHeaderSize: config.HEADERS_LIMIT,
-      // A slow request is cut by this check of Node's, every 30 s unless told otherwise.
+      maxHeaderSize: config.MAX_HEADER_SIZE,
+      // The interval at which Node enforces the two timeouts; its default is 30 s.
       connectionsCheckingInterval: 1000
     },
-    // A request that arrives while the service closes is answered like any other (plugins/draining.ts).
+    // Requests that arrive during the close are served (plugins/draining.ts).
     return503OnClosing: false,
-    // Waiting for the database at start takes as long as its setting says.
+    // Disabled, because the db plugin waits for the database for DATABASE_START_TIMEOUT.
     pluginTimeout: 0,
     frameworkErrors: sendError,
-    clientErrorHandler: answerBadConnection
+    clientErrorHandler: sendConnectionError
   })
-  app.decorate('requestFigures', requestFigures)
+  app.decorate('requestDurations', requestDurations)
   app.server.maxConnections = config.MAX_CONNECTIONS
-  // Before all others, whose hooks and routes it wraps. Imported only where it is wanted: it takes 20 MiB.
   if (config.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined) {
-    const { trace } = await import('./tracing.ts')
+    // Registered first, because it wraps the hooks and routes of the others. Loaded on demand: it takes 20 MiB.
+    const { trace } = await import('./telemetry/tracing.ts')
     await trace(app, config.OTEL_EXPORTER_OTLP_ENDPOINT)
   }
   const folder = (name: string) => ({ dir: join(import.meta.dirname, '..', name), forceESM: true, options: { config } })

@@ -1,24 +1,26 @@
 import { format } from 'node:util'
 
-/** One refusal of the contract. `%s` in a message takes the error's detail; `body` adds fields to the reply. */
-export interface Refusal {
+/** One error response of the HTTP contract. */
+export interface ErrorDefinition {
   status: number
+  /** `%s` stands for the error's detail */
   message: string
   headers?: Record<string, string>
+  /** further fields of the body */
   body?: Record<string, null>
-  /** what `%s` may stand for, in the description of the API */
+  /** a detail, for the example in the API description */
   example?: string
 }
 
 // RFC 9110 §11.6.1: a 401 names the scheme that would be accepted.
 const challenge = { 'www-authenticate': 'Bearer' }
 
-// Long enough for a restarting database or a full queue to move on, short enough that a person still waits.
+// Seconds: long enough for a database to restart or a queue to drain, short enough that a person still waits.
 const retrySoon = { 'retry-after': '1' }
 
 /**
- * Every error the service can answer with, by its stable code. Clients compare `code`; known front-ends show
- * `message`. The README's table is kept equal to this one by a test.
+ * Every error the service can respond with, by its stable code. Clients compare `code`; existing front-ends display
+ * `message`.
  */
 export const catalogue = {
   USERNAME_TAKEN: { status: 400, message: 'Failed! Username is already in use!' },
@@ -26,7 +28,7 @@ export const catalogue = {
   ROLE_UNKNOWN: { status: 400, message: 'Failed! Role does not exist = %s', example: 'owner' },
   ROLE_NOT_OPEN: {
     status: 403,
-    message: 'Failed! Role %s is not open to sign-up: send an admin\'s access token, or allow it in SIGNUP_ROLES.',
+    message: 'Failed! Role %s is not open to sign-up. Send an admin\'s access token, or add the role to SIGNUP_ROLES.',
     example: 'admin'
   },
   PASSWORD_WEAK: { status: 400, message: 'Failed! The password is %s.', example: 'one of the most common' },
@@ -50,37 +52,37 @@ export const catalogue = {
   SESSION_NOT_FOUND: { status: 404, message: 'Session Not found.' },
   LAST_ADMIN: { status: 409, message: 'The last admin cannot be removed.' },
   VALIDATION_FAILED: { status: 400, message: '%s', example: 'username is required' },
-  REQUEST_MALFORMED: { status: 400, message: 'The request could not be read.' },
-  ROUTE_NOT_FOUND: { status: 404, message: 'There is no such route.' },
+  REQUEST_MALFORMED: { status: 400, message: 'The request could not be parsed.' },
+  ROUTE_NOT_FOUND: { status: 404, message: 'Route not found.' },
   REQUEST_TIMEOUT: { status: 408, message: 'The request did not arrive in time.' },
-  BODY_TOO_LARGE: { status: 413, message: 'The body is too large.' },
+  BODY_TOO_LARGE: { status: 413, message: 'The request body is too large.' },
   MEDIA_TYPE_UNSUPPORTED: {
     status: 415,
     message: 'Send the body as application/json or application/x-www-form-urlencoded.'
   },
-  HEADERS_TOO_LARGE: { status: 431, message: 'The headers are too large.' },
-  INTERNAL: { status: 500, message: 'Something went wrong on our side.' },
-  BUSY: { status: 503, message: 'Too many passwords are being checked. Please try again.', headers: retrySoon },
+  HEADERS_TOO_LARGE: { status: 431, message: 'The request headers are too large.' },
+  INTERNAL: { status: 500, message: 'Internal server error.' },
+  BUSY: { status: 503, message: 'Too many passwords are being verified. Please try again.', headers: retrySoon },
   DATABASE_UNAVAILABLE: {
     status: 503,
-    message: 'The database is not available. Please try again.',
+    message: 'The database is unavailable. Please try again.',
     headers: retrySoon
   },
   OVERLOADED: { status: 503, message: 'The service is overloaded. Please try again.', headers: retrySoon },
   SHUTTING_DOWN: { status: 503, message: 'The service is shutting down. Please try again.', headers: retrySoon }
-} as const satisfies Record<string, Refusal>
+} as const satisfies Record<string, ErrorDefinition>
 
 export type ErrorCode = keyof typeof catalogue
 
-export const refusalOf = (code: ErrorCode): Refusal => catalogue[code]
+export const errorDefinition = (code: ErrorCode): ErrorDefinition => catalogue[code]
 
-/** A refusal on its way to the client: thrown by a handler, turned into a reply by the error-handler plugin. */
+/** An error that a handler throws and the error-handler plugin turns into a response. */
 export class ApiError extends Error {
   readonly code: ErrorCode
-  /** whole seconds, where they are not the catalogue's */
+  /** seconds, to override the catalogue's Retry-After */
   readonly retryAfter: number | undefined
 
-  /** @param detail takes the place of `%s` in the catalogue's message */
+  /** @param detail replaces `%s` in the catalogue's message */
   constructor (code: ErrorCode, detail?: string, { retryAfter, ...options }: ErrorOptions & { retryAfter?: number } = {}) {
     super(detail === undefined ? catalogue[code].message : format(catalogue[code].message, detail), options)
     this.code = code

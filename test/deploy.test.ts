@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { test } from 'tap'
-import { settings } from '../src/settings.ts'
+import { settings } from '../src/config/settings.ts'
 import { startApp } from './support/app.ts'
 import { filesUnder, readText } from './support/source.ts'
 

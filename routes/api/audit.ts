@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { auditPage } from '../../sql/audit.ts'
-import { Address, Cursor, Next, nextCursor, PageSize, Time, UserId } from '../../src/schemas.ts'
+import { Address, Time, UserId } from '../../src/api/fields.ts'
+import { Cursor, Next, nextCursor, PageSize } from '../../src/api/pages.ts'
 
 const EventName = Type.String({
   pattern: '^[a-z_]{1,64}$',
@@ -31,7 +32,7 @@ export default (async fastify => {
   fastify.get('/audit', {
     config: { access: 'admin' },
     schema: {
-      summary: 'A page of the audit trail, the newest first, by account and by event.',
+      summary: 'Lists audit events, newest first, optionally of one user or of one kind.',
       querystring: Query,
       response: { 200: Type.Object({ events: Type.Array(Event, { maxItems: 100 }), next: Next }) }
     }

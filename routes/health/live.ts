@@ -3,12 +3,12 @@ import { Type } from '@sinclair/typebox'
 
 const alive = { status: 'ok' }
 
-/** For who restarts processes. It never asks the database: a restart would not bring that back. */
+/** Liveness probe: a restart would not fix the database, so it is not asked. */
 export default (async fastify => {
   fastify.get('/live', {
     config: { access: 'public' },
     schema: {
-      summary: 'Whether the process answers.',
+      summary: 'Liveness: whether the process responds.',
       response: { 200: Type.Object({ status: Type.String({ maxLength: 16, examples: [alive.status] }) }) }
     }
   }, async () => alive)

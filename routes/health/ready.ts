@@ -2,15 +2,15 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import underPressure from '@fastify/under-pressure'
 import { Type } from '@sinclair/typebox'
 import { ping } from '../../sql/health.ts'
-import type { Config } from '../../src/config.ts'
+import type { Config } from '../../src/config/read-settings.ts'
 import { ApiError } from '../../src/errors.ts'
 
 const ready = { status: 'ready' }
 
-/** For who sends requests: a load balancer, Kubernetes. Migrations have run before the process listens. */
+/** Readiness probe, for load balancers. Migrations have finished before the process listens. */
 export default (async (fastify, { config }) => {
-  // In here its hook runs before this route only: a process that is late is told to the load balancer, and goes on
-  // answering those who already wait for it.
+  // Registered here, its hook runs for this route only: an overloaded process tells the load balancer, but still
+  // responds to the requests it has accepted.
   await fastify.register(underPressure, {
     maxEventLoopDelay: config.MAX_EVENT_LOOP_DELAY,
     maxRssBytes: config.MAX_MEMORY_MIB * 2 ** 20,
@@ -20,7 +20,7 @@ export default (async (fastify, { config }) => {
   fastify.get('/ready', {
     config: { access: 'public', errors: ['OVERLOADED', 'SHUTTING_DOWN'] },
     schema: {
-      summary: 'Whether it can serve: the database answers, it is not overloaded and not closing.',
+      summary: 'Readiness: whether the database responds and the process is neither overloaded nor shutting down.',
       response: { 200: Type.Object({ status: Type.String({ maxLength: 16, examples: [ready.status] }) }) }
     }
   }, async () => {

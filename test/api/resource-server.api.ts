@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { addKey, promoteKey, removeKey } from '../../src/key-file.ts'
+import { addKey, promoteKey, removeKey } from '../../src/tokens/key-file.ts'
 import { startApp } from '../support/app.ts'
 import { createFolder } from '../support/folder.ts'
 import { until } from '../support/wait.ts'
@@ -11,7 +11,7 @@ import { root } from './description.ts'
 test('examples/resource-server guards by the published keys, also while they are rotated', async t => {
   const file = join(await createFolder(t), 'keys.json')
   const [old] = addKey(file, 'EdDSA')
-  const { app, signUp, signIn } = await startApp(t, { JWT_KEYS: file })
+  const { app, signUp, signIn } = await startApp(t, { JWT_KEYS_FILE: file })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   const child = spawn(process.execPath, ['server.js'], {

@@ -37,7 +37,7 @@ test('CORS_ORIGIN lists the origins, and * is all of them', async t => {
   t.equal((await open.get('/', { origin })).headers['access-control-allow-origin'], '*')
 })
 
-test('a page can see every refusal', async t => {
+test('a page can see every denial', async t => {
   const { app, post } = await startApp(t)
   const headers = { origin }
   const replies = [

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { test } from 'tap'
-import { answerBadConnection } from '../../plugins/error-handler.ts'
+import { sendConnectionError } from '../../plugins/error-handler.ts'
 import { signUpBody, startApp } from '../support/app.ts'
 
 /** Sends bytes as they are and reads until the server closes. */
@@ -49,7 +49,7 @@ test('a connection that is gone is not written to', async t => {
   const written: unknown[] = []
   const socket = (state: object) => Object({ writable: true, write: (chunk: unknown) => written.push(chunk), destroySoon: () => {}, ...state })
   const { app } = await startApp(t)
-  const answer = answerBadConnection.bind(app)
+  const answer = sendConnectionError.bind(app)
   answer(Object.assign(new Error('reset'), { code: 'ECONNRESET' }), socket({}))
   answer(new Error('parse'), socket({ destroyed: true }))
   answer(new Error('parse'), socket({ writable: false }))

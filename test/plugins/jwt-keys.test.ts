@@ -2,7 +2,7 @@ import { createHmac, createPublicKey, generateKeyPairSync, type JsonWebKey, type
 import { rmSync } from 'node:fs'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { test, type Test } from 'tap'
-import { algorithms } from '../../src/signing-keys.ts'
+import { algorithms } from '../../src/tokens/signing-keys.ts'
 import { SECRET, startApp, type TestApp } from '../support/app.ts'
 import { jwks, keyFile, privateKeys, secretsOf, toJwk, toPem } from '../support/keys.ts'
 import { buildWith } from '../support/routes.ts'
@@ -45,7 +45,7 @@ async function show ({ get }: TestApp, accessToken: string) {
 /** The service with these keys, and alice with an access token; `shown` is her key's name. */
 async function withKeys (t: Test, text: string, overrides: Config = {}) {
   const { file, write } = await keyFile(t, text)
-  const service = await startApp(t, { JWT_KEYS: file, ...overrides })
+  const service = await startApp(t, { JWT_KEYS_FILE: file, ...overrides })
   await service.signUp('alice')
   const { accessToken } = await service.signIn('alice')
   const [header, payload] = accessToken.split('.')
@@ -204,7 +204,7 @@ test('several secrets: the first signs, all verify, and a token needs no name', 
 test('a file that is not right stops the start, without a word of its keys', async t => {
   const key = privateKeys.EdDSA()
   const { file } = await keyFile(t, jwks(toJwk(key), toJwk(key)))
-  const { app, logs } = await buildWith(t, () => {}, { JWT_KEYS: file }).catch((error: Error) => ({ app: error, logs: [] }))
+  const { app, logs } = await buildWith(t, () => {}, { JWT_KEYS_FILE: file }).catch((error: Error) => ({ app: error, logs: [] }))
   t.match(app, { message: `The keys in ${file} are not right:\n  - key 2 has the kid of an earlier one` })
   t.strictSame(logs, [])
 })
@@ -216,7 +216,7 @@ test('a file that is not right any more is refused when it is read again, and th
   const said = () => service.logs.splice(0).filter(({ msg }) => msg.includes('keys'))
     .map(({ level, msg, kids }) => ({ level, msg, ...kids !== undefined && { kids } }))
   said()
-  const refusal = `JWT_KEYS was read again and refused, the keys stay as they are. The keys in ${file} are not right:\n  - `
+  const denial = `JWT_KEYS_FILE was read again and refused, the keys stay as they are. The keys in ${file} are not right:\n  - `
   const cases: Array<[text: string, fault: string]> = [
     ['', 'there is no key in it: npm run keys:new makes one'],
     [jwks(toJwk(other), toJwk(key, { alg: 'RS256' })), 'key 2 says another alg than EdDSA, which it is for'],
@@ -230,7 +230,7 @@ test('a file that is not right any more is refused when it is read again, and th
   }
   rmSync(file)
   service.app.accessTokens.reload()
-  t.strictSame(said(), [{ level: 50, msg: `${refusal}it cannot be read: ENOENT` }])
+  t.strictSame(said(), [{ level: 50, msg: `${denial}it cannot be read: ENOENT` }])
 
   reload(jwks(toJwk(other, { kid: 'next' }), toJwk(key)))
   t.strictSame(said(), [{ level: 30, msg: `read the keys of ${file}: the first signs`, kids: ['next', kid] }])
@@ -250,7 +250,7 @@ test('no private half is ever logged or answered', async t => {
 test('refresh tokens outlive a change of every key and secret', async t => {
   const url = (await startApp(t)).url
   const run = async (overrides: Config, text?: string): Promise<TestApp> => await startApp(t, {
-    DATABASE_URL: url, ...overrides, ...text !== undefined && { JWT_KEYS: (await keyFile(t, text)).file }
+    DATABASE_URL: url, ...overrides, ...text !== undefined && { JWT_KEYS_FILE: (await keyFile(t, text)).file }
   })
   const before = await run({})
   await before.signUp('alice')

@@ -13,12 +13,12 @@ test('requests are counted by route and status, never by what stood in the URL',
   await service.get('/api/test/user')
   await service.get('/nowhere/at-all')
   await service.as('no token', 'PUT', '/a-secret')
-  const counted = async () => (await lines(service, 'gatehouse_request_duration_seconds_count')).map(line => Number(line.split(' ')[1]))
+  const counted = async () => (await lines(service, 'http_request_duration_seconds_count')).map(line => Number(line.split(' ')[1]))
   await until('five replies to be counted', async () => (await counted()).reduce((a, b) => a + b, 0) === 5)
-  t.strictSame(await lines(service, 'gatehouse_request_duration_seconds_count'), [
-    'gatehouse_request_duration_seconds_count{method="GET",route="/api/test/all",status="200"} 2',
-    'gatehouse_request_duration_seconds_count{method="GET",route="/api/test/user",status="403"} 1',
-    'gatehouse_request_duration_seconds_count{method="any",route="none",status="404"} 2'
+  t.strictSame(await lines(service, 'http_request_duration_seconds_count'), [
+    'http_request_duration_seconds_count{method="GET",route="/api/test/all",status="200"} 2',
+    'http_request_duration_seconds_count{method="GET",route="/api/test/user",status="403"} 1',
+    'http_request_duration_seconds_count{method="any",route="none",status="404"} 2'
   ])
 })
 
@@ -26,22 +26,22 @@ test('how long they took stands in buckets that add up', async t => {
   const service = await startApp(t)
   await service.signUp('ann')
   await service.signIn('ann')
-  await until('the reply to be counted', async () => (await lines(service, 'gatehouse_request_duration_seconds_count')).length === 1)
-  const buckets = (await lines(service, 'gatehouse_request_duration_seconds_bucket')).map(line => Number(line.split(' ').at(-1)))
+  await until('the reply to be counted', async () => (await lines(service, 'http_request_duration_seconds_count')).length === 1)
+  const buckets = (await lines(service, 'http_request_duration_seconds_bucket')).map(line => Number(line.split(' ').at(-1)))
   t.equal(buckets.length, 13)
   t.strictSame([...buckets].sort((a, b) => a - b), buckets)
   t.equal(buckets.at(-1), 1)
-  const [sum = ''] = await lines(service, 'gatehouse_request_duration_seconds_sum')
+  const [sum = ''] = await lines(service, 'http_request_duration_seconds_sum')
   t.ok(Number(sum.split(' ').at(-1)) > 0)
   const [metric] = await service.app.metrics.getMetricsAsJSON()
-  t.match(metric, { name: 'gatehouse_request_duration_seconds', type: 'histogram', aggregator: 'sum' })
+  t.match(metric, { name: 'http_request_duration_seconds', type: 'histogram', aggregator: 'sum' })
 })
 
 test('one that takes longer than any bucket is counted all the same', async t => {
   const service = await startApp(t)
   const { routeOptions } = Object({ routeOptions: { config: {}, url: '/slow' } })
-  service.app.requestFigures.count(Object({ routeOptions, method: 'GET' }), Object({ statusCode: 200, elapsedTime: 60_000 }))
-  const buckets = (await lines(service, 'gatehouse_request_duration_seconds_bucket')).map(line => line.split(' ').at(-1))
+  service.app.requestMetrics.count(Object({ routeOptions, method: 'GET' }), Object({ statusCode: 200, elapsedTime: 60_000 }))
+  const buckets = (await lines(service, 'http_request_duration_seconds_bucket')).map(line => line.split(' ').at(-1))
   t.strictSame(buckets, [...new Array<string>(12).fill('0'), '1'])
 })
 
@@ -87,6 +87,6 @@ test('what requests wait for is read when it is asked for', async t => {
   }
   t.strictSame(await figures(), wanted)
   t.strictSame(await figures(), wanted, 'reading changes nothing')
-  t.match(await lines(service, 'gatehouse_database_connections'), [/^gatehouse_database_connections [1-9]$/])
-  t.match(await lines(service, 'gatehouse_database_connections_idle'), [/^gatehouse_database_connections_idle [1-9]$/])
+  t.match(await lines(service, 'gatehouse_db_pool_connections'), [/^gatehouse_db_pool_connections [1-9]$/])
+  t.match(await lines(service, 'gatehouse_db_pool_idle'), [/^gatehouse_db_pool_idle [1-9]$/])
 })

@@ -4,11 +4,11 @@ import { Type } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
 import { test } from 'tap'
 import { buildApp } from '../../src/app.ts'
-import { refusalOf } from '../../src/errors.ts'
-import { exampleOf } from '../../src/openapi.ts'
+import { errorDefinition } from '../../src/errors.ts'
+import { exampleOf } from '../../src/api/openapi.ts'
 import { configOf, createDatabase, startApp } from '../support/app.ts'
 import { collectRoutes } from '../support/declared-routes.ts'
-import { repliedCodes } from '../support/house.ts'
+import { repliedCodes } from '../support/architecture-rules.ts'
 
 interface Reply {
   description: string
@@ -96,7 +96,7 @@ test('the headers of a reply are those that the catalogue sends', async t => {
       t.strictSame(Object.keys(headers), ['X-Request-Id', 'Access-Control-Allow-Origin', ...challenged ? ['WWW-Authenticate'] : [], ...waits ? ['Retry-After'] : []], `${path} ${status}`)
     }
   }
-  t.strictSame(refusalOf('BUSY').headers, { 'retry-after': '1' })
+  t.strictSame(errorDefinition('BUSY').headers, { 'retry-after': '1' })
 })
 
 test('the document has the version of the package', async t => {

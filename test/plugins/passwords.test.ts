@@ -72,7 +72,7 @@ test('a raise that finds the queue full is left to the next sign-in', async t =>
   const { app } = await startApp(t, { ARGON2_CONCURRENCY: 1, ARGON2_QUEUE: 0, ARGON2_TIME: 3 })
   const weak = '$argon2id$v=19$m=1024,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG'
   const running = app.passwords.hash(PASSWORD)
-  t.equal(await app.passwords.strengthen(weak, PASSWORD), undefined)
+  t.equal(await app.passwords.rehash(weak, PASSWORD), undefined)
   await running
-  t.match(await until('room in the queue', async () => await app.passwords.strengthen(weak, PASSWORD)), /^\$argon2id\$v=19\$m=1024,t=3/)
+  t.match(await until('room in the queue', async () => await app.passwords.rehash(weak, PASSWORD)), /^\$argon2id\$v=19\$m=1024,t=3/)
 })

@@ -16,7 +16,7 @@ test('with JWT_SECRET there is no key to publish', async t => {
 test('each key is published with its public members and no other', async t => {
   const keys = [privateKeys.EdDSA(), privateKeys.ES256(), privateKeys.RS256()]
   const { file } = await keyFile(t, jwks(...keys.map(key => toJwk(key, { key_ops: ['sign'], ext: true, note: 'ours', k: 'c2VjcmV0' }))))
-  const { get } = await startApp(t, { JWT_KEYS: file })
+  const { get } = await startApp(t, { JWT_KEYS_FILE: file })
   const { status, headers, body } = await get(PATH)
   t.equal(status, 200)
   t.equal(headers['cache-control'], 'public, max-age=300')

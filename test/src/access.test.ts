@@ -1,13 +1,13 @@
 import { test } from 'tap'
-import { type Access, authority, isAccess, isRole, refusal, type Role, roleId, roles } from '../../src/access.ts'
+import { type Access, toAuthority, isAccess, isRole, denial, type Role, roleId, roles } from '../../src/access.ts'
 
 test('the roles and their numbers are those of the table', async t => {
   t.strictSame(roles, ['user', 'moderator', 'admin'])
   t.strictSame(roles.map(roleId), [1, 2, 3])
 })
 
-test('a role is shown to front-ends as an authority', async t => {
-  t.strictSame(roles.map(authority), ['ROLE_USER', 'ROLE_MODERATOR', 'ROLE_ADMIN'])
+test('a role is shown to front-ends as an toAuthority', async t => {
+  t.strictSame(roles.map(toAuthority), ['ROLE_USER', 'ROLE_MODERATOR', 'ROLE_ADMIN'])
 })
 
 test('only the exact names are roles', async t => {
@@ -42,7 +42,7 @@ test('who may enter where is decided by the roles held, each one exact', async t
   }
   for (const [access, mayEnter] of Object.entries(entering) as Array<[Access, (held: Role[]) => boolean]>) {
     for (const held of everySet) {
-      t.equal(refusal(access, held), mayEnter(held) ? undefined : refusals[access], `${access} by [${held.join(', ')}]`)
+      t.equal(denial(access, held), mayEnter(held) ? undefined : refusals[access], `${access} by [${held.join(', ')}]`)
     }
   }
 })

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { ApiError, catalogue, type ErrorCode, refusalOf } from '../../src/errors.ts'
+import { ApiError, catalogue, type ErrorCode, errorDefinition } from '../../src/errors.ts'
 
 // Written out once more: clients compare these, so a change has to be made twice.
 const contract: Record<ErrorCode, [status: number, message: string]> = {
@@ -41,12 +41,12 @@ const contract: Record<ErrorCode, [status: number, message: string]> = {
 const codes = Object.keys(catalogue) as ErrorCode[]
 
 test('every refusal has the status and the message of the contract', async t => {
-  t.strictSame(Object.fromEntries(codes.map(code => [code, [refusalOf(code).status, refusalOf(code).message]])), contract)
+  t.strictSame(Object.fromEntries(codes.map(code => [code, [errorDefinition(code).status, errorDefinition(code).message]])), contract)
 })
 
 test('every 401, and the 403 for a missing token, names the scheme; every 503 says when to come back', async t => {
   for (const code of codes) {
-    const { status, headers } = refusalOf(code)
+    const { status, headers } = errorDefinition(code)
     const challenges = status === 401 || code === 'ACCESS_TOKEN_MISSING'
     const expected = challenges ? { 'www-authenticate': 'Bearer' } : status === 503 ? { 'retry-after': '1' } : undefined
     t.strictSame(headers, expected, code)
@@ -54,8 +54,8 @@ test('every 401, and the 403 for a missing token, names the scheme; every 503 sa
 })
 
 test('only the wrong password has a field of its own', async t => {
-  t.strictSame(codes.filter(code => refusalOf(code).body), ['PASSWORD_INVALID'])
-  t.strictSame(refusalOf('PASSWORD_INVALID').body, { accessToken: null })
+  t.strictSame(codes.filter(code => errorDefinition(code).body), ['PASSWORD_INVALID'])
+  t.strictSame(errorDefinition('PASSWORD_INVALID').body, { accessToken: null })
 })
 
 test('an error carries its code and the catalogue\'s message', async t => {

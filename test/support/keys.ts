@@ -22,7 +22,7 @@ export function secretsOf (key: KeyObject): string[] {
   return [...[d, p, q, dp, dq, qi].filter(part => part !== undefined), ...lines]
 }
 
-/** A file for JWT_KEYS. `write` changes it. */
+/** A file for JWT_KEYS_FILE. `write` changes it. */
 export async function keyFile (t: Test, text: string): Promise<{ file: string, write (text: string): void }> {
   const file = join(await createFolder(t), 'keys.json')
   const write = (text: string) => writeFileSync(file, text)

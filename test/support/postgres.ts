@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { EmbeddedPostgres } from '../../src/embedded-postgres.ts'
+import { EmbeddedPostgres } from '../../src/process/embedded-postgres.ts'
 
 // Outside the checkout, which may lie where PostgreSQL's user cannot enter.
 const handover = join(import.meta.dirname, '..', '..', '.tap', 'test-postgres')

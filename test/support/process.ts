@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { settings } from '../../src/settings.ts'
+import { settings } from '../../src/config/settings.ts'
 import type { LogLine } from './app.ts'
 import { until } from './wait.ts'
 

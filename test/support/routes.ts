@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
-import type { Config } from '../../src/config.ts'
+import type { Config } from '../../src/config/read-settings.ts'
 import { configOf, createDatabase, type LogLine } from './app.ts'
 
 /** The service with routes of the test's own beside the real ones; not yet ready, so that a boot may fail. */

@@ -1,5 +1,5 @@
 import type { TSchema } from '@sinclair/typebox'
-import { settings } from '../../src/settings.ts'
+import { settings } from '../../src/config/settings.ts'
 import { catalogue } from '../../src/errors.ts'
 import type { DeclaredRoute } from './declared-routes.ts'
 
@@ -13,14 +13,14 @@ const everySetting = Object.entries<TSchema>(settings.properties)
 const shown = (value: unknown): string => Array.isArray(value) ? value.join(',') : String(value)
 
 function defaultOf (schema: TSchema): string {
-  const { defaultText, default: initial, playground } = schema
+  const { defaultText, default: initial, development } = schema
   if (defaultText) return String(defaultText)
   if (initial === undefined) return ''
   return playground === undefined ? code(shown(initial)) : `${code(shown(initial))}; playground: ${code(shown(playground))}`
 }
 
 export const settingsTable = (): string => table(['setting', 'default', 'what it is'],
-  everySetting.map(([name, schema]) => [code(name), defaultOf(schema), `${schema.description} Takes ${String(schema['wants'])}.`]))
+  everySetting.map(([name, schema]) => [code(name), defaultOf(schema), `${schema.description} Takes ${String(schema['expected'])}.`]))
 
 export const errorsTable = (): string => table(['code', 'status', 'message'],
   Object.entries(catalogue).map(([name, { status, message }]) => [code(name), String(status), message]))
@@ -36,7 +36,7 @@ export const envExample = (): string => [
   ...everySetting.map(([name, schema]) => [
     '',
     `# ${schema.description}`,
-    `# Takes ${String(schema['wants'])}. Default: ${defaultOf(schema).replaceAll('`', '') || 'none'}.`,
+    `# Takes ${String(schema['expected'])}. Default: ${defaultOf(schema).replaceAll('`', '') || 'none'}.`,
     `# ${name}=${schema['defaultText'] || schema.default === undefined ? '' : shown(schema.default)}`
   ].join('\n')),
   ''

@@ -2,29 +2,31 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { addressOf, perMinute } from '../../../plugins/rate-limits.ts'
-import type { Config } from '../../../src/config.ts'
-import { RefreshTokenBody, shownToken, Tokens } from '../../../src/schemas.ts'
+import { Tokens } from '../../../src/api/fields.ts'
+import { presentedToken, RefreshTokenBody } from '../../../src/api/refresh-token-body.ts'
+import type { Config } from '../../../src/config/read-settings.ts'
+import { property } from '../../../src/unknown.ts'
 
-const Reply = Type.Object(Tokens)
-
-/** Never answers 401: known front-ends answer a 401 with a refresh, and would run in a circle. */
+/** Never responds 401: existing front-ends refresh on a 401, and would loop. */
 export default (async (fastify, { config }) => {
   const { sessions } = fastify
 
   const sessionOrAddress = (request: FastifyRequest): string =>
-    sessions.idOf(String(Object(request.body).refreshToken)) ?? addressOf(request)
+    sessions.idOf(String(property(request.body, 'refreshToken'))) ?? addressOf(request)
 
   fastify.post('/refreshtoken', {
     config: {
       access: 'public',
       action: 'refresh',
       errors: ['REFRESH_TOKEN_MISSING', 'REFRESH_TOKEN_UNKNOWN', 'REFRESH_TOKEN_EXPIRED'],
-      // By session: of all the tabs and users behind one address, only a runaway client is stopped. That takes the
-      // body, so it is asked after it was read.
+      // Per session, so that of all the users behind one address only a runaway client is limited. The session is in
+      // the body, so the limit applies after the body is read.
       rateLimit: perMinute(config.RATE_LIMIT_REFRESH, { hook: 'preHandler', subject: sessionOrAddress })
     },
-    schema: { summary: 'New tokens for a refresh token.', body: RefreshTokenBody, response: { 200: Reply } }
-  }, async request => {
-    return await sessions.refresh(shownToken(request.body), request)
-  })
+    schema: {
+      summary: 'Exchanges a refresh token for new tokens.',
+      body: RefreshTokenBody,
+      response: { 200: Type.Object(Tokens) }
+    }
+  }, async request => await sessions.refresh(presentedToken(request.body), request))
 }) satisfies FastifyPluginAsyncTypebox<{ config: Config }>

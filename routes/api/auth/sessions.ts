@@ -1,11 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { sessionsOf } from '../../../sql/refresh-tokens.ts'
-import type { Config } from '../../../src/config.ts'
+import { sessionsOf } from '../../../sql/sessions.ts'
+import { Address, Message, Time } from '../../../src/api/fields.ts'
+import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
-import { Address, Message, Time } from '../../../src/schemas.ts'
 
-const done = { message: 'The session was ended.' }
+const ended = { message: 'The session was ended.' }
 
 const SessionId = Type.String({
   pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$',
@@ -29,18 +29,19 @@ export default (async (fastify, { config }) => {
 
   fastify.get('/sessions', {
     config: { access: 'signed-in' },
-    schema: { summary: 'The caller\'s sessions, the newest first.', response: { 200: Type.Object({ sessions: Type.Array(Session, { maxItems: config.MAX_SESSIONS_PER_USER }) }) } }
+    schema: {
+      summary: 'Lists the caller\'s sessions, newest first.',
+      response: { 200: Type.Object({ sessions: Type.Array(Session, { maxItems: config.MAX_SESSIONS_PER_USER }) }) }
+    }
   }, async request => {
     const { userId, sessionId } = request.caller
     const rows = await db.query(sessionsOf(userId))
     return {
-      sessions: rows.map(session => ({
-        id: session.id,
-        created: session.createdAt.toISOString(),
-        lastUsed: session.lastUsedAt.toISOString(),
-        expires: session.expiresAt.toISOString(),
-        ip: session.ip,
-        userAgent: session.userAgent,
+      sessions: rows.map(({ createdAt, lastUsedAt, expiresAt, ...session }) => ({
+        ...session,
+        created: createdAt.toISOString(),
+        lastUsed: lastUsedAt.toISOString(),
+        expires: expiresAt.toISOString(),
         current: session.id === sessionId
       }))
     }
@@ -51,11 +52,10 @@ export default (async (fastify, { config }) => {
     schema: {
       summary: 'Ends one of the caller\'s sessions.',
       params: Type.Object({ id: SessionId }),
-      response: { 200: Message(done.message) }
+      response: { 200: Message(ended.message) }
     }
   }, async request => {
-    const ended = await sessions.end(request.caller.userId, request.params.id, request)
-    if (!ended) throw new ApiError('SESSION_NOT_FOUND')
-    return done
+    if (!await sessions.end(request.caller.userId, request.params.id, request)) throw new ApiError('SESSION_NOT_FOUND')
+    return ended
   })
 }) satisfies FastifyPluginAsyncTypebox<{ config: Config }>

@@ -1,26 +1,34 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Message, RefreshTokenBody, shownToken } from '../../../src/schemas.ts'
+import { Message } from '../../../src/api/fields.ts'
+import { presentedToken, RefreshTokenBody } from '../../../src/api/refresh-token-body.ts'
 
-const done = { message: 'You have been signed out.' }
-const doneEverywhere = { message: 'You have been signed out everywhere.' }
+const signedOut = { message: 'You have been signed out.' }
+const signedOutEverywhere = { message: 'You have been signed out everywhere.' }
 
 export default (async fastify => {
   const { sessions } = fastify
 
   fastify.post('/signout', {
-    // Holding the token is the right to end its session, also when the access token has expired.
+    // The refresh token suffices, so that a client whose access token has expired can sign out.
     config: { access: 'public', errors: ['REFRESH_TOKEN_MISSING', 'REFRESH_TOKEN_UNKNOWN'] },
-    schema: { summary: 'Ends the session of a refresh token.', body: RefreshTokenBody, response: { 200: Message(done.message) } }
+    schema: {
+      summary: 'Ends the session of a refresh token.',
+      body: RefreshTokenBody,
+      response: { 200: Message(signedOut.message) }
+    }
   }, async request => {
-    await sessions.signOut(shownToken(request.body), request)
-    return done
+    await sessions.signOut(presentedToken(request.body), request)
+    return signedOut
   })
 
   fastify.post('/signout/all', {
     config: { access: 'signed-in' },
-    schema: { summary: 'Ends every session of the caller, this one too.', response: { 200: Message(doneEverywhere.message) } }
+    schema: {
+      summary: 'Ends every session of the caller, including the current one.',
+      response: { 200: Message(signedOutEverywhere.message) }
+    }
   }, async request => {
     await sessions.endAll(request.caller.userId, request)
-    return doneEverywhere
+    return signedOutEverywhere
   })
 }) satisfies FastifyPluginAsyncTypebox

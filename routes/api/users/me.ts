@@ -2,31 +2,43 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { credentialsById, userById } from '../../../sql/users.ts'
-import type { Config } from '../../../src/config.ts'
+import { GivenPassword, Message, newPassword } from '../../../src/api/fields.ts'
+import { OwnUserResponse, toUserResponse } from '../../../src/api/users.ts'
+import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
-import { GivenPassword, Message, newPassword, toAccountReply, UserReply } from '../../../src/schemas.ts'
-import { logSecurityEvent } from '../../../src/security-events.ts'
+import { logSecurityEvent } from '../../../src/telemetry/security-events.ts'
 
 const changed = { message: 'The password was changed.' }
-const deleted = { message: 'The account was deleted.' }
+const deleted = { message: 'The user was deleted.' }
 
-/** The caller's own account. One that is deleted between the guard and here makes the token a bad one. */
+/** The caller's own user. If it is deleted after the guard has admitted the caller, the token is invalid. */
 export default (async (fastify, { config }) => {
-  const { accounts, db, passwords } = fastify
+  const { db, passwords, users } = fastify
+
+  /** Verifies the caller's password again: a stolen access token must not suffice for what follows. */
+  async function verifyPassword (request: FastifyRequest, password: string) {
+    const [user] = await db.query(credentialsById(request.caller.userId))
+    if (!user) throw new ApiError('ACCESS_TOKEN_INVALID')
+    const matches = await fastify.throttleSignIn(user.username, request,
+      async () => await passwords.verify(user.passwordHash, password))
+    if (matches) return user
+    logSecurityEvent(request, 'authn_password_change_fail', { userId: user.id })
+    throw new ApiError('PASSWORD_INVALID')
+  }
 
   fastify.get('/me', {
     config: { access: 'signed-in' },
-    schema: { summary: 'The caller\'s own account.', response: { 200: UserReply } }
+    schema: { summary: 'Returns the caller\'s own user.', response: { 200: OwnUserResponse } }
   }, async request => {
     const [user] = await db.query(userById(request.caller.userId))
     if (!user) throw new ApiError('ACCESS_TOKEN_INVALID')
-    return toAccountReply(user)
+    return toUserResponse(user)
   })
 
   fastify.put('/me/password', {
     config: { access: 'signed-in', errors: ['PASSWORD_INVALID', 'PASSWORD_WEAK', 'SIGNIN_THROTTLED', 'BUSY'] },
     schema: {
-      summary: 'Changes the caller\'s password and ends the other sessions.',
+      summary: 'Changes the caller\'s password and ends the caller\'s other sessions.',
       body: Type.Object({
         currentPassword: GivenPassword,
         newPassword: newPassword(config.PASSWORD_MIN_LENGTH)
@@ -34,33 +46,22 @@ export default (async (fastify, { config }) => {
       response: { 200: Message(changed.message) }
     }
   }, async request => {
-    const account = await verify(request, request.body.currentPassword)
-    fastify.refuseWeakPassword(request.body.newPassword, account)
-    await accounts.changePassword(account.passwordHash, await passwords.hash(request.body.newPassword), request)
+    const user = await verifyPassword(request, request.body.currentPassword)
+    fastify.rejectWeakPassword(request.body.newPassword, user)
+    await users.changePassword(user.passwordHash, await passwords.hash(request.body.newPassword), request)
     return changed
   })
 
   fastify.delete('/me', {
     config: { access: 'signed-in', errors: ['PASSWORD_INVALID', 'SIGNIN_THROTTLED', 'BUSY', 'USER_NOT_FOUND', 'LAST_ADMIN'] },
     schema: {
-      summary: 'Deletes the caller\'s account.',
+      summary: 'Deletes the caller\'s own user.',
       body: Type.Object({ password: GivenPassword }, { additionalProperties: false }),
       response: { 200: Message(deleted.message) }
     }
   }, async request => {
-    await verify(request, request.body.password)
-    await accounts.remove(request.caller.userId, request)
+    await verifyPassword(request, request.body.password)
+    await users.remove(request.caller.userId, request)
     return deleted
   })
-
-  /** The caller's account, if this is its password: a stolen access token is no reason to trust its holder further. */
-  async function verify (request: FastifyRequest, password: string) {
-    const [account] = await db.query(credentialsById(request.caller.userId))
-    if (!account) throw new ApiError('ACCESS_TOKEN_INVALID')
-    const matches = await fastify.limitGuesses(account.username, request,
-      async () => await passwords.verify(account.passwordHash, password))
-    if (matches) return account
-    logSecurityEvent(request, 'authn_password_change_fail', { userId: account.id })
-    throw new ApiError('PASSWORD_INVALID')
-  }
 }) satisfies FastifyPluginAsyncTypebox<{ config: Config }>

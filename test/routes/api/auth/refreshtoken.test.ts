@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { PASSWORD, SECRET, startApp, type TestApp } from '../../../support/app.ts'
-import { RefreshTokenCodec } from '../../../../src/refresh-token.ts'
+import { RefreshTokenCodec } from '../../../../src/tokens/refresh-token.ts'
 import { until } from '../../../support/wait.ts'
 
 const required = { message: 'Refresh Token is required!', code: 'REFRESH_TOKEN_MISSING' }

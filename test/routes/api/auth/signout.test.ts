@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { SECRET, startApp, type TestApp } from '../../../support/app.ts'
-import { RefreshTokenCodec } from '../../../../src/refresh-token.ts'
+import { RefreshTokenCodec } from '../../../../src/tokens/refresh-token.ts'
 
 const done = { message: 'You have been signed out.' }
 const unknown = { message: 'Refresh token is not in database!', code: 'REFRESH_TOKEN_UNKNOWN' }

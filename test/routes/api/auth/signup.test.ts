@@ -195,7 +195,7 @@ test('the token of an admin who has signed out gives no role', async t => {
   t.equal(Object(reply.body).code, 'ROLE_NOT_OPEN')
 })
 
-test('an admin\'s token that cannot be checked is a 503, not a refusal', async t => {
+test('an admin\'s token that cannot be checked is a 503, not a denial', async t => {
   const service = await startApp(t)
   await service.signUp('ada', ['admin'])
   const { accessToken } = await service.signIn('ada')

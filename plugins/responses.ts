@@ -1,0 +1,41 @@
+import type { RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import { type Access, isAccess, policies } from '../src/access.ts'
+import { errorResponses } from '../src/api/error-responses.ts'
+import type { ErrorCode } from '../src/errors.ts'
+import { isRecord } from '../src/unknown.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The errors that a route's handler throws. Those of its access and its schemas are added. */
+    errors?: readonly ErrorCode[]
+  }
+}
+
+/** Gives every route a response schema for every status it can send. */
+export default fp(async function responses (fastify) {
+  fastify.addHook('onRoute', route => {
+    const { config } = route
+    // The guard rejects such a route.
+    if (!config || !isAccess(config.access)) return
+    const { access, errors = [] } = config
+    const schema = route.schema ?? {}
+    const declared = isRecord(schema.response) ? schema.response : {}
+    route.schema = {
+      ...schema,
+      response: { ...errorResponses([...new Set([...errors, ...impliedErrors(route, access)])]), ...declared }
+    }
+  })
+}, { name: 'responses', fastify: '5.x' })
+
+function impliedErrors (route: RouteOptions, access: Access): ErrorCode[] {
+  const codes: ErrorCode[] = ['INTERNAL', 'DATABASE_UNAVAILABLE', 'REQUEST_MALFORMED']
+  if (access !== 'public') codes.push('ACCESS_TOKEN_MISSING', 'ACCESS_TOKEN_EXPIRED', 'ACCESS_TOKEN_INVALID')
+  const policy = policies[access]
+  if ('denial' in policy) codes.push(policy.denial)
+  if (route.config?.rateLimit) codes.push('TOO_MANY_REQUESTS')
+  const { body, params, querystring } = route.schema ?? {}
+  if (body || params || querystring) codes.push('VALIDATION_FAILED')
+  if (body) codes.push('BODY_TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED')
+  return codes
+}

@@ -1,0 +1,78 @@
+import fp from 'fastify-plugin'
+import { InvalidationListener } from '../sql/invalidations.ts'
+import { liveSession } from '../sql/sessions.ts'
+import type { Config } from '../src/config/read-settings.ts'
+import { SessionCache, type SessionEntry } from '../src/tokens/session-cache.ts'
+import type { AccessClaims } from './jwt.ts'
+
+export interface SessionLookup {
+  /** What a token's session allows, if that is known without a query. */
+  get (claims: AccessClaims): SessionEntry | undefined
+  /**
+   * What a token's session allows, from the database.
+   * @returns undefined if the session ended, or its user is disabled or deleted
+   * @throws ApiError DATABASE_UNAVAILABLE
+   */
+  load (claims: AccessClaims): Promise<SessionEntry | undefined>
+  /** Drops the sessions of a user whom this process has just changed. Other processes are notified by the database. */
+  invalidate (userId: number): void
+  /** Hits and misses so far, current entries, and whether invalidations are being received. */
+  stats (): { hits: number, misses: number, entries: number, isListening: boolean }
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    sessionCache: SessionLookup
+  }
+}
+
+/**
+ * Tells whether a session is alive and what it allows. Entries are used only while the connection that receives
+ * invalidations is known to work. Without it every request asks the database: losing it costs speed, never safety.
+ */
+export default fp<{ config: Config }>(async function sessionCache (fastify, { config }) {
+  const cache = new SessionCache(config.SESSION_CACHE_SIZE)
+  const listener = new InvalidationListener({
+    connectionString: config.LISTEN_DATABASE_URL ?? config.DATABASE_URL,
+    connectTimeout: config.DATABASE_CONNECT_TIMEOUT,
+    heartbeat: config.SESSION_CACHE_HEARTBEAT,
+    onInvalidation (invalidation) {
+      if (invalidation === 'all') cache.clear()
+      else cache.invalidate(invalidation)
+    },
+    onStart: () => { cache.clear() },
+    onLost: reason => { fastify.log.warn(`invalidations lost, every request asks the database: ${reason}`) }
+  })
+
+  let hits = 0
+  let misses = 0
+
+  fastify.decorate('sessionCache', {
+    get ({ id, sid }) {
+      if (!listener.isCurrent()) return undefined
+      const entry = cache.get(sid)
+      if (entry === undefined || entry.userId !== id || entry.expiresAt.getTime() <= Date.now()) return undefined
+      hits++
+      return entry
+    },
+
+    async load ({ id: userId, sid: sessionId }) {
+      misses++
+      return await cache.load(userId, async () => {
+        const [session] = await fastify.db.query(liveSession(userId, sessionId))
+        return session && { userId, sessionId, ...session }
+      })
+    },
+
+    invalidate (userId) {
+      cache.invalidate(userId)
+    },
+
+    stats: () => ({ hits, misses, entries: cache.size, isListening: listener.isCurrent() })
+  })
+
+  // A listener that is never started is never current, so every request asks the database.
+  if (config.SESSION_CACHE === 'off') return
+  fastify.addHook('onClose', async () => { await listener.stop() })
+  await listener.start()
+}, { name: 'session-cache', fastify: '5.x', dependencies: ['db'] })

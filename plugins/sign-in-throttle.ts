@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import pLimit, { type LimitFunction } from 'p-limit'
+import type { Config } from '../src/config/read-settings.ts'
+import { ApiError } from '../src/errors.ts'
+import { logSecurityEvent } from '../src/telemetry/security-events.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * Verifies a password, unless its user has had too many failures.
+     * @param username as given; the user need not exist
+     * @param request whose address is logged
+     * @param verify whether the password is right; not called while the user is throttled
+     * @throws ApiError SIGNIN_THROTTLED with the seconds to wait, DATABASE_UNAVAILABLE, and what `verify` throws
+     */
+    throttleSignIn (username: string, request: FastifyRequest, verify: () => Promise<boolean>): Promise<boolean>
+  }
+}
+
+/** Seconds. */
+const DAY = 24 * 60 * 60
+
+/**
+ * Passwords of one user that this process verifies at once; further ones are queued. Without the limit, the parallel
+ * sign-ins of one user would look like a burst of guesses: each is counted until it turns out to be right. A few
+ * replicas together stay below the default of 10 failures.
+ */
+const CONCURRENCY = 4
+
+/**
+ * Limits guesses at one user's password (OWASP ASVS 5.0 §6.3.1). SIGNIN_MAX_FAILURES per day are verified without
+ * delay, then one after each delay, which doubles. A guess is counted before it is verified, and taken back if it was
+ * right, so that no burst gets more guesses, on any number of replicas.
+ */
+export default fp<{ config: Config }>(async function signInThrottle (fastify, { config }) {
+  const failures = fastify.createCounter({ name: 'failures', duration: DAY })
+  const delays = fastify.createCounter({ name: 'delays', duration: DAY })
+  const gate = fastify.createCounter({ name: 'gate', duration: config.SIGNIN_DELAY_MAX })
+  const limits = new Map<string, LimitFunction>()
+
+  async function attempt (key: string, request: FastifyRequest, verify: () => Promise<boolean>): Promise<boolean> {
+    const { total } = await failures.add(key)
+    // The last undelayed guess already starts the first delay, so that no other slips through in between.
+    const isDelayed = total >= config.SIGNIN_MAX_FAILURES
+    if (isDelayed) await passGate(key, request)
+    let isRight: boolean
+    try {
+      isRight = await verify()
+    } catch (error) {
+      // Not verified, so not counted: the hash queue was full, or the database was unavailable.
+      await failures.add(key, -1).catch(() => {})
+      throw error
+    }
+    if (isRight) {
+      const counters = isDelayed ? [failures, delays, gate] : [failures]
+      await Promise.all(counters.map(async counter => { await counter.reset(key) }))
+    }
+    return isRight
+  }
+
+  /** Lets one guess pass, and closes the gate for the next delay. */
+  async function passGate (key: string, request: FastifyRequest): Promise<void> {
+    const { total, msLeft } = await gate.add(key)
+    if (total > 1) {
+      await failures.add(key, -1)
+      throw new ApiError('SIGNIN_THROTTLED', undefined, { retryAfter: Math.max(1, Math.ceil(msLeft / 1000)) })
+    }
+    const { total: passed } = await delays.add(key)
+    const seconds = Math.min(config.SIGNIN_DELAY * 2 ** (passed - 1), config.SIGNIN_DELAY_MAX)
+    await gate.hold(key, seconds)
+    logSecurityEvent(request, 'authn_login_fail_max', { seconds })
+  }
+
+  fastify.decorate('throttleSignIn', async (username, request, verify) => {
+    // A digest: people sometimes type their password into the username field.
+    const key = createHash('sha256').update(username.toLowerCase()).digest('base64url')
+    const limit = limits.get(key) ?? pLimit(CONCURRENCY)
+    limits.set(key, limit)
+    // Time in this queue counts as time waiting for a connection: while the database is unavailable, those at the
+    // front wait for one, and the others must not wait for another after them.
+    const deadline = performance.now() + config.DATABASE_CONNECT_TIMEOUT * 1000
+    try {
+      return await limit(async () => {
+        if (performance.now() > deadline) throw new ApiError('DATABASE_UNAVAILABLE')
+        return await attempt(key, request, verify)
+      })
+    } finally {
+      if (limit.activeCount + limit.pendingCount === 0 && limits.get(key) === limit) limits.delete(key)
+    }
+  })
+}, { name: 'sign-in-throttle', fastify: '5.x', dependencies: ['counters'] })

@@ -1,0 +1,30 @@
+import pg from 'pg'
+
+// The SQLSTATEs that the service tells apart (PostgreSQL, appendix A).
+
+/** Classes of faults of a statement: bad data, a violated constraint, bad syntax or a missing right. */
+const STATEMENT = /^(22|23|42)/
+
+/** Classes of faults of the configuration: a rejected login, a database that does not exist. */
+const CONFIGURATION = /^(28|3D)/
+
+const UNIQUE_VIOLATION = '23505'
+
+const hasState = (error: unknown, pattern: RegExp): boolean =>
+  error instanceof pg.DatabaseError && pattern.test(String(error.code))
+
+/**
+ * Whether a statement caused an error. The connection is then still usable, and a retry would fail again. Every other
+ * error (classes 08, 53, 57 and 40, 25006, refused sockets, timeouts) means that the request may succeed later.
+ */
+export const isStatementError = (error: unknown): boolean => error instanceof TypeError || hasState(error, STATEMENT)
+
+/** Whether the database can become available without a change of the configuration. */
+export function isTransient (error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return !isStatementError(error) && !hasState(error, CONFIGURATION)
+  return error instanceof Error && ('code' in error || /connect|timeout/i.test(error.message))
+}
+
+/** Whether a statement violated one of these unique constraints. */
+export const isUniqueViolation = (error: unknown, constraints: readonly string[]): boolean =>
+  error instanceof pg.DatabaseError && error.code === UNIQUE_VIOLATION && constraints.includes(String(error.constraint))

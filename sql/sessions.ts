@@ -1,0 +1,85 @@
+import { Type } from '@sinclair/typebox'
+import { statement } from './statement.ts'
+import { roleNames, RoleNames } from './users.ts'
+
+// One row of `refresh_tokens` is one session. sql/rotation.ts has the statements of a refresh.
+
+interface NewSession {
+  userId: number
+  /** the hash that the password was verified with */
+  passwordHash: string
+  sessionId: string
+  /** seconds */
+  ttl: number
+  ip: string
+  userAgent: string | null
+  /** maximum number of sessions of the user; the oldest ones beyond it end */
+  maxSessions: number
+}
+
+/**
+ * Opens a session. Returns no row if the user was deleted or disabled, or the password changed, since the password was
+ * verified. FOR SHARE waits for such a change in progress, and makes a later one wait for this session, which it then
+ * ends. Session ids begin with the time, so the oldest sessions have the smallest ids.
+ */
+export const insertSession = statement({
+  name: 'insert_session',
+  text: `WITH verified AS (
+      SELECT id FROM users WHERE id = $1::bigint AND password_hash = $6::text AND disabled_at IS NULL FOR SHARE
+    ), surplus AS (
+      DELETE FROM refresh_tokens USING verified WHERE user_id = $1::bigint AND refresh_tokens.id IN (
+        SELECT id FROM refresh_tokens WHERE user_id = $1::bigint ORDER BY id DESC OFFSET $7::int - 1)
+    )
+    INSERT INTO refresh_tokens (user_id, id, expires_at, ip, user_agent)
+    SELECT verified.id, $2::uuid, now() + make_interval(secs => $3::int), $4::text, $5::text FROM verified
+    RETURNING expires_at AS "expiresAt"`,
+  values: (session: NewSession) => [
+    session.userId, session.sessionId, session.ttl, session.ip, session.userAgent, session.passwordHash,
+    session.maxSessions
+  ],
+  row: Type.Object({ expiresAt: Type.Date() })
+})
+
+/** What a session allows now. Returns no row if it ended, or its user is disabled or deleted. */
+export const liveSession = statement({
+  name: 'live_session',
+  text: `SELECT expires_at AS "expiresAt", ${roleNames('$1::bigint')} AS roles
+    FROM refresh_tokens JOIN users ON users.id = refresh_tokens.user_id
+    WHERE user_id = $1::bigint AND refresh_tokens.id = $2::uuid AND expires_at > now() AND disabled_at IS NULL`,
+  values: (userId: number, sessionId: string) => [userId, sessionId],
+  row: Type.Object({ expiresAt: Type.Date(), roles: RoleNames })
+})
+
+/** A user's live sessions, newest first. */
+export const sessionsOf = statement({
+  name: 'sessions_of',
+  text: `SELECT id, created_at AS "createdAt", last_used_at AS "lastUsedAt", expires_at AS "expiresAt", ip,
+      user_agent AS "userAgent"
+    FROM refresh_tokens WHERE user_id = $1::bigint AND expires_at > now() ORDER BY id DESC`,
+  values: (userId: number) => [userId],
+  row: Type.Object({
+    id: Type.String(),
+    createdAt: Type.Date(),
+    lastUsedAt: Type.Date(),
+    expiresAt: Type.Date(),
+    ip: Type.String(),
+    userAgent: Type.Union([Type.String(), Type.Null()])
+  })
+})
+
+const ended = Type.Object({ id: Type.String() })
+
+export const endSession = statement({
+  name: 'end_session',
+  text: 'DELETE FROM refresh_tokens WHERE user_id = $1::bigint AND id = $2::uuid RETURNING id',
+  values: (userId: number, sessionId: string) => [userId, sessionId],
+  row: ended
+})
+
+/** Ends every session of a user, except the one to keep, if any. */
+export const endSessions = statement({
+  name: 'end_sessions',
+  text: 'DELETE FROM refresh_tokens WHERE user_id = $1::bigint AND id IS DISTINCT FROM $2::uuid RETURNING id',
+  values: (userId: number, keep: string | null = null) => [userId, keep],
+  row: ended
+})

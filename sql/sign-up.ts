@@ -1,0 +1,51 @@
+import { Type } from '@sinclair/typebox'
+import { type Role, roleId } from '../src/access.ts'
+import { isUniqueViolation } from './errors.ts'
+import { statement } from './statement.ts'
+
+/** Whether a username or an e-mail address is taken, in any case. */
+export const availability = statement({
+  name: 'availability',
+  text: `SELECT
+    EXISTS (SELECT FROM users WHERE lower(username COLLATE "C") = lower($1::text COLLATE "C")) AS "usernameTaken",
+    EXISTS (SELECT FROM users WHERE lower(email COLLATE "C") = lower($2::text COLLATE "C")) AS "emailTaken"`,
+  values: (username: string, email: string) => [username, email],
+  row: Type.Object({ usernameTaken: Type.Boolean(), emailTaken: Type.Boolean() })
+})
+
+interface NewUser {
+  username: string
+  email: string
+  passwordHash: string
+  roles: readonly Role[]
+}
+
+/** Who creates a user, for the audit log; `actorId` is null unless somebody is signed in. */
+interface Author {
+  actorId: number | null
+  ip: string
+}
+
+/**
+ * Creates a user with roles and an audit event, in one statement and so in one transaction. Uniqueness is left to the
+ * unique indexes: a check beforehand would race.
+ * @throws pg.DatabaseError for which `isTaken` is true
+ */
+export const insertUser = statement({
+  name: 'insert_user',
+  text: `WITH created AS (
+      INSERT INTO users (username, email, password_hash) VALUES ($1::text, $2::text, $3::text) RETURNING id
+    ), granted AS (
+      INSERT INTO user_roles (user_id, role_id) SELECT created.id, role_id FROM created, unnest($4::smallint[]) AS role_id
+    ), audited AS (
+      INSERT INTO audit_events (event, user_id, actor_id, ip, detail)
+      SELECT 'user_created', created.id, $5::bigint, $6::text, $7::jsonb FROM created
+    )
+    SELECT id FROM created`,
+  values: (user: NewUser, by: Author) =>
+    [user.username, user.email, user.passwordHash, user.roles.map(roleId), by.actorId, by.ip, { roles: user.roles }],
+  row: Type.Object({ id: Type.Integer() })
+})
+
+/** Whether `insertUser` failed because the username or the e-mail address is taken. */
+export const isTaken = (error: unknown): boolean => isUniqueViolation(error, ['users_username_key', 'users_email_key'])

@@ -1,0 +1,76 @@
+import { Type } from '@sinclair/typebox'
+
+// The fields of requests and responses. In requests, `description` completes "username must be …" in an error message.
+// In responses, bounds and examples only document the API: responses are not validated.
+
+// PostgreSQL rejects NUL (22021). A lone surrogate has no UTF-8 form, so two different texts would become equal.
+export const WELL_FORMED = '^[^\\u0000\\p{Cs}]*$'
+
+// The HTML standard's "valid email address" (html.spec.whatwg.org). ASCII only, so that case folding gives the same
+// result in JavaScript and in every locale of PostgreSQL.
+const EMAIL = '^[a-zA-Z0-9.!#$%&\'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?' +
+  '(?:\\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$'
+
+export const Username = Type.String({
+  pattern: '^[A-Za-z0-9._-]{3,64}$',
+  maxLength: 64,
+  description: '3 to 64 letters, digits, dots, underscores or hyphens',
+  examples: ['alice']
+})
+
+export const Email = Type.String({
+  pattern: EMAIL,
+  maxLength: 254,
+  description: 'an e-mail address of at most 254 characters',
+  examples: ['alice@example.com']
+})
+
+/** @param minLength PASSWORD_MIN_LENGTH */
+export const newPassword = (minLength: number) => Type.String({
+  pattern: WELL_FORMED,
+  minLength,
+  maxLength: 256,
+  description: `${minLength} to 256 characters`,
+  examples: ['correct horse']
+})
+
+// Sign-in accepts any text, even names and passwords that no user can have: its response is then 404 or 401, not 400.
+export const GivenUsername = Type.String({
+  pattern: WELL_FORMED,
+  maxLength: 256,
+  description: 'a text of at most 256 characters',
+  examples: ['alice']
+})
+
+export const GivenPassword = Type.String({
+  pattern: WELL_FORMED,
+  maxLength: 256,
+  description: 'a text of at most 256 characters',
+  examples: ['correct horse']
+})
+
+export const UserId = Type.Integer({
+  minimum: 1,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description: 'a whole number above 0',
+  examples: [1]
+})
+
+export const AccessToken = Type.String({
+  maxLength: 4096,
+  pattern: '^[\\w-]+(\\.[\\w-]+){2}$',
+  examples: ['eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln']
+})
+
+export const RefreshToken = Type.String({ maxLength: 512, pattern: '^[\\w.-]+$', examples: ['AQAAAAAAAAABAZq1'] })
+
+export const Tokens = { accessToken: AccessToken, refreshToken: RefreshToken }
+
+export const Time = Type.String({ format: 'date-time', maxLength: 24, examples: ['2026-11-23T12:00:00.000Z'] })
+
+export const Address = Type.String({ maxLength: 45, pattern: '^[0-9a-f.:]+$', examples: ['203.0.113.7'] })
+
+/** A text response. */
+export const Text = (text: string) => Type.String({ enum: [text], examples: [text] })
+
+export const Message = (text: string) => Type.Object({ message: Text(text) })

@@ -1,0 +1,46 @@
+// The parts of the OpenAPI document that belong to no single route.
+
+/** The groups of routes: the folder below /api, or `service` for the others. The page at /docs keeps their order. */
+export const tags = [
+  { name: 'auth', description: 'Sign-up, sign-in, refresh, sign-out and sessions.' },
+  { name: 'users', description: 'The caller\'s own user, and the administration of users.' },
+  { name: 'audit', description: 'Changes of users, and who made them.' },
+  { name: 'test', description: 'Test endpoints, for front-ends to try their tokens on.' },
+  { name: 'service', description: 'The service itself.' }
+]
+
+const JWT = 'The access token of a sign-in or a refresh: a JWT (RFC 9068, verified as RFC8725 says).'
+
+export const securitySchemes = {
+  bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: JWT },
+  accessToken: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'x-access-token',
+    description: `${JWT} Sent without a scheme, as older front-ends do.`
+  }
+} as const
+
+export type SecurityRequirement = Record<string, readonly string[]>
+
+/** Either header. */
+export const token: SecurityRequirement[] = [{ bearer: [] }, { accessToken: [] }]
+
+/** Neither header, or either: for the `schema.security` of a public route that lets some callers do more. */
+export const tokenOrNone: SecurityRequirement[] = [{}, ...token]
+
+/** By the spelling that OpenAPI linters look for. Header names are case-insensitive. */
+export const responseHeaders: Record<string, object> = {
+  'X-Request-Id': {
+    type: 'string', format: 'uuid', maxLength: 36, description: 'The id of the request, which its log lines repeat.'
+  },
+  'Access-Control-Allow-Origin': {
+    type: 'string', format: 'uri', maxLength: 255, description: 'The origin of the page, if CORS_ORIGIN allows it.'
+  },
+  'WWW-Authenticate': {
+    type: 'string', enum: ['Bearer'], description: 'The authentication scheme (RFC 9110 §11.6.1).'
+  },
+  'Retry-After': {
+    type: 'integer', format: 'int32', minimum: 1, maximum: 86400, description: 'Seconds to wait before another attempt.'
+  }
+}

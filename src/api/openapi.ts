@@ -1,0 +1,93 @@
+import { STATUS_CODES } from 'node:http'
+import { format } from 'node:util'
+import { KindGuard, type TObject, type TSchema } from '@sinclair/typebox'
+import type { FastifySchema, RouteOptions } from 'fastify'
+import { type Access, isAccess } from '../access.ts'
+import { type ErrorCode, errorDefinition } from '../errors.ts'
+import { isRecord, property } from '../unknown.ts'
+import { responseHeaders, type SecurityRequirement, token } from './openapi-components.ts'
+
+const BODIES = ['application/json', 'application/x-www-form-urlencoded']
+
+/** A value that fits a schema, made of the schema's examples; undefined if one is missing. */
+export function exampleOf (schema: TSchema): unknown {
+  const [example]: unknown[] = Array.isArray(schema['examples']) ? schema['examples'] : []
+  if (example !== undefined) return example
+  if (KindGuard.IsUnion(schema)) return schema.anyOf[0] && exampleOf(schema.anyOf[0])
+  if (KindGuard.IsArray(schema)) return [exampleOf(schema.items)]
+  if (!KindGuard.IsObject(schema)) return schema.default
+  return Object.fromEntries(Object.entries<TSchema>(schema.properties).map(([name, field]) => [name, exampleOf(field)]))
+}
+
+/** The body of an error response, with an example in place of `%s`. */
+function errorExample (code: ErrorCode): object {
+  const { message, body, example } = errorDefinition(code)
+  return { ...body, message: example === undefined ? message : format(message, example), code }
+}
+
+/** Integers are up to 2^53 here. Clients generated for languages with narrower ones must be told. */
+function sized (schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(sized)
+  if (!isRecord(schema)) return schema
+  const copy = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, sized(value)]))
+  return copy['type'] === 'integer' ? { format: 'int64', ...copy } : copy
+}
+
+/** A query in which fields with a default need not be sent. In TypeBox they are required, since Ajv fills them in. */
+const withOptionalDefaults = (query: TObject): object => ({
+  ...query,
+  required: query.required?.filter(name => query.properties[name]?.default === undefined) ?? []
+})
+
+/** The error codes that a response schema lists. */
+export function codesOf (response: unknown): ErrorCode[] {
+  const codes = property(property(property(response, 'properties'), 'code'), 'enum')
+  return Array.isArray(codes) ? codes.filter((code): code is ErrorCode => typeof code === 'string') : []
+}
+
+function describeResponse (status: string, response: TSchema): object {
+  const codes = codesOf(response)
+  const sent = [
+    'x-request-id',
+    'access-control-allow-origin',
+    ...codes.flatMap(code => Object.keys(errorDefinition(code).headers ?? {})),
+    ...status === '429' ? ['retry-after'] : []
+  ]
+  const examples = codes.length > 0
+    ? Object.fromEntries(codes.map(code => [code, { value: errorExample(code) }]))
+    : { success: { value: exampleOf(response) } }
+  return {
+    description: response.description ?? STATUS_CODES[status],
+    headers: Object.fromEntries(Object.entries(responseHeaders).filter(([name]) => sent.includes(name.toLowerCase()))),
+    content: { [response['type'] === 'string' ? 'text/plain' : 'application/json']: { schema: sized(response), examples } }
+  }
+}
+
+/** postAuthSignin for POST /api/auth/signin. */
+const operationId = (method: string, url: string): string => method.toLowerCase() +
+  url.split(/\W+/).filter(word => word !== '' && word !== 'api').map(word => word.charAt(0).toUpperCase() + word.slice(1)).join('')
+
+const securityOf = (access: Access): SecurityRequirement[] => access === 'public' ? [] : token
+
+/** The body that a reader of the API needs to know: a union also admits the absence of a body, which has its own error. */
+const describedBody = (body: unknown): unknown =>
+  isRecord(body) && KindGuard.IsUnion(body) ? body.anyOf[0] : body
+
+/** A route's schemas as OpenAPI 3.1, completed by its access, its URL and the error catalogue. */
+export function describe ({ method, url, config, schema = {} }: RouteOptions): FastifySchema {
+  const isTrailingSlashTwin = url.length > 1 && url.endsWith('/')
+  if (schema.hide || isTrailingSlashTwin || !isAccess(config?.access)) return { hide: true }
+  const [, top, folder] = url.split('/')
+  const responses = isRecord(schema.response) ? Object.entries(schema.response as Record<string, TSchema>) : []
+  return {
+    operationId: operationId(String(method), url),
+    tags: [top === 'api' && folder ? folder : 'service'],
+    security: securityOf(config.access),
+    description: `Access: ${config.access}.`,
+    ...schema,
+    ...schema.params ? { params: sized(schema.params) } : {},
+    ...schema.querystring ? { querystring: sized(withOptionalDefaults(schema.querystring as TObject)) } : {},
+    ...schema.body ? { body: sized(describedBody(schema.body)), consumes: BODIES } : {},
+    response: Object.fromEntries(responses.map(([status, response]) => [status, describeResponse(status, response)]))
+  }
+}

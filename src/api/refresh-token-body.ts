@@ -1,0 +1,20 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { ApiError } from '../errors.ts'
+import { RefreshToken } from './fields.ts'
+
+// An absent token has an error of its own (403), so the schema accepts an absent body, an absent field and null.
+export const RefreshTokenBody = Type.Union([
+  Type.Object({
+    refreshToken: Type.Optional(Type.Union([
+      Type.String({ maxLength: 16384, description: 'a text', examples: RefreshToken.examples }),
+      Type.Null()
+    ]))
+  }, { additionalProperties: false }),
+  Type.Null()
+])
+
+/** @throws ApiError REFRESH_TOKEN_MISSING */
+export function presentedToken (body: Static<typeof RefreshTokenBody>): string {
+  if (typeof body?.refreshToken !== 'string') throw new ApiError('REFRESH_TOKEN_MISSING')
+  return body.refreshToken
+}

@@ -1,0 +1,23 @@
+import { Type } from '@sinclair/typebox'
+import { isRole, type Role, roles, toAuthority } from '../access.ts'
+import { ApiError } from '../errors.ts'
+
+/** Role names in a request, such as `user`. `toRoles` checks whether they exist. */
+export const RoleList = (maxItems: number) => Type.Array(Type.String({ maxLength: 64, description: 'the name of a role' }), {
+  maxItems,
+  description: `a list of at most ${maxItems} role names`,
+  examples: [['user']]
+})
+
+/** The roles of a request, without duplicates and in their own order. @throws ApiError ROLE_UNKNOWN */
+export function toRoles (names: readonly string[]): Role[] {
+  const unknown = names.find(name => !isRole(name))
+  if (unknown !== undefined) throw new ApiError('ROLE_UNKNOWN', unknown)
+  return roles.filter(role => names.includes(role))
+}
+
+/** Roles in a response, such as `ROLE_USER`. */
+export const Authorities = Type.Array(Type.String({ enum: roles.map(toAuthority) }), {
+  maxItems: roles.length,
+  examples: [roles.map(toAuthority)]
+})

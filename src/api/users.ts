@@ -1,0 +1,35 @@
+import { Type } from '@sinclair/typebox'
+import { type Role, toAuthority } from '../access.ts'
+import { Email, Time, UserId, Username } from './fields.ts'
+import { Authorities } from './roles.ts'
+
+/** A user, as the user sees it. */
+export const OwnUserResponse = Type.Object({
+  id: UserId,
+  username: Username,
+  email: Email,
+  roles: Authorities,
+  created: Time
+})
+
+/** A user, as moderators and admins see it. */
+export const UserResponse = Type.Object({ ...OwnUserResponse.properties, disabled: Type.Boolean({ examples: [false] }) })
+
+export interface User {
+  id: number
+  username: string
+  email: string
+  roles: readonly Role[]
+  createdAt: Date
+  disabled: boolean
+}
+
+/** A user as a response. A route's schema omits the fields it does not name. */
+export const toUserResponse = (user: User) => ({
+  id: user.id,
+  username: user.username,
+  email: user.email,
+  roles: user.roles.map(toAuthority),
+  created: user.createdAt.toISOString(),
+  disabled: user.disabled
+})

@@ -1,0 +1,61 @@
+import { isIP } from 'node:net'
+import { FormatRegistry, type SchemaOptions, Type } from '@sinclair/typebox'
+
+// The types of settings that settings.ts and server-settings.ts are made of.
+
+FormatRegistry.Set('secret', text => Buffer.byteLength(text) >= 32)
+FormatRegistry.Set('postgres-url', text => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
+FormatRegistry.Set('http-url', text => /^https?:\/\//.test(text) && URL.canParse(text))
+FormatRegistry.Set('redis-url', text => /^rediss?:\/\//.test(text) && URL.canParse(text))
+FormatRegistry.Set('origin', text => ['*', 'localhost'].includes(text) || (URL.canParse(text) && new URL(text).origin === text))
+// The range names are those of proxy-addr, which Fastify uses. It also takes `true` and a number of hops, but either
+// would let a client forge its address.
+FormatRegistry.Set('proxy', text => {
+  const [address = '', bits, ...rest] = text.split('/')
+  const family = isIP(address)
+  if (family === 0) return ['loopback', 'linklocal', 'uniquelocal'].includes(text)
+  return bits === undefined || (rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+})
+
+/** What a setting's schema has beside its type: for error messages, docs/configuration.md and .env.example. */
+export interface SettingOptions extends SchemaOptions {
+  description: string
+  /** completes "must be" in an error message */
+  expected: string
+  default?: unknown
+  /** the default in development mode, if it differs */
+  development?: unknown
+  /** a list has one item per line instead of separating them by commas */
+  lines?: true
+  /** computes the default from the settings read so far */
+  derive?: (values: Readonly<Record<string, unknown>>) => unknown
+  /** describes a default that `derive` computes */
+  defaultText?: string
+  /** the value of the word `auto` */
+  auto?: unknown
+}
+
+/**
+ * @param initial the default
+ * @param unit such as `seconds`; every duration and size has one
+ */
+export function integer (minimum: number, maximum: number, initial: number, description: string, unit?: string) {
+  const expected = `a whole number${unit === undefined ? '' : ` of ${unit}`} from ${minimum} to ${maximum}`
+  return Type.Integer({ minimum, maximum, description, expected, default: initial } satisfies SettingOptions & { minimum: number, maximum: number })
+}
+
+export const seconds = (minimum: number, maximum: number, initial: number, description: string) =>
+  integer(minimum, maximum, initial, description, 'seconds')
+
+export const text = (options: SettingOptions) => Type.String({ minLength: 1, ...options })
+
+/** A list of secrets, one per line: a secret can contain any other separator. */
+export const secrets = (description: string) => Type.Array(Type.String({ format: 'secret' }), {
+  description,
+  expected: 'secrets of at least 32 bytes, one per line',
+  lines: true,
+  default: []
+} satisfies SettingOptions)
+
+export const oneOf = <const T extends string>(names: readonly T[], options: Partial<SettingOptions> = {}) =>
+  Type.Unsafe<T>(Type.Union(names.map(name => Type.Literal(name)), { ...options, expected: `one of ${names.join(', ')}` }))

@@ -1,0 +1,133 @@
+import { availableParallelism } from 'node:os'
+import { type Static, Type } from '@sinclair/typebox'
+import { roles } from '../access.ts'
+import { MAX_COST } from '../passwords/hash-cost.ts'
+import { serverSettings } from './server-settings.ts'
+import { integer, oneOf, seconds, secrets, type SettingOptions, text } from './setting-types.ts'
+
+/**
+ * argon2 runs on libuv's threads, which dns.lookup and fs share. A single process has four of them and keeps one for
+ * the others. Workers get as many threads as they need (src/process/workers.ts), so there the cores set the limit.
+ */
+function hashConcurrency (workers: unknown): number {
+  const cores = availableParallelism()
+  return typeof workers === 'number' && workers > 1 ? Math.max(1, Math.floor(cores / workers)) : Math.min(3, cores)
+}
+
+/** Every setting, in the order of docs/configuration.md. */
+export const settings = Type.Object({
+  ...serverSettings,
+  DATABASE_URL: Type.Optional(text({
+    description: 'PostgreSQL to use. Without it the service runs in development mode, with an embedded PostgreSQL.',
+    expected: 'a PostgreSQL URL such as postgres://user:password@host:5432/database',
+    format: 'postgres-url'
+  })),
+  DATABASE_POOL_MAX: integer(1, 1000, 10, 'Maximum number of database connections per process.'),
+  DATABASE_PREPARE: oneOf(['on', 'off'], {
+    description: 'Named prepared statements. Use `off` behind PgBouncer before 1.21 in transaction mode.',
+    default: 'on'
+  }),
+  DATABASE_START_TIMEOUT: seconds(0, 3600, 30, 'Time to keep trying to reach the database at start.'),
+  DATABASE_CONNECT_TIMEOUT: seconds(1, 60, 3, 'Time a request may wait for a database connection.'),
+  DATABASE_QUERY_TIMEOUT: seconds(1, 60, 5, 'Time a statement may take.'),
+  LISTEN_DATABASE_URL: Type.Optional(text({
+    description: 'Direct URL of the same database, to listen for invalidations past a transaction pooler. Defaults ' +
+      'to DATABASE_URL.',
+    expected: 'a PostgreSQL URL such as postgres://user:password@host:5432/database',
+    format: 'postgres-url'
+  })),
+  REDIS_URL: Type.Optional(text({
+    description: 'Redis to count failed sign-ins and requests in. Without it, PostgreSQL counts them.',
+    expected: 'a Redis URL such as redis://:password@host:6379/0',
+    format: 'redis-url'
+  })),
+  DATA_DIR: text({
+    description: 'Folder of development mode, for the embedded PostgreSQL and the generated secret.',
+    expected: 'a path',
+    default: '.gatehouse'
+  }),
+  JWT_SECRET: Type.Optional(text({
+    description: 'Secret that signs access tokens (HS256) unless JWT_KEYS_FILE is set, and refresh tokens unless ' +
+      'REFRESH_SECRET is set. Required with DATABASE_URL unless both are set; development mode generates one.',
+    expected: 'at least 32 bytes; generate one with: openssl rand -base64 48',
+    format: 'secret'
+  })),
+  JWT_SECRET_ACCEPTED: secrets('Further secrets whose tokens are accepted but which sign nothing. See keys.md.'),
+  JWT_KEYS_FILE: Type.Optional(text({
+    description: 'File of private keys (PEM or a JWK Set) that sign access tokens instead of JWT_SECRET. The first ' +
+      'key signs, all keys verify. SIGHUP reloads the file.',
+    expected: 'a path'
+  })),
+  REFRESH_SECRET: Type.Optional(text({
+    description: 'Secret that signs refresh tokens. Defaults to JWT_SECRET; required if that is not set.',
+    expected: 'at least 32 bytes; generate one with: openssl rand -base64 48',
+    format: 'secret'
+  })),
+  REFRESH_SECRET_ACCEPTED: secrets('Further secrets whose refresh tokens are accepted. See keys.md.'),
+  JWT_ISSUER: text({ description: 'The `iss` claim of access tokens.', expected: 'a name or URL', default: 'gatehouse' }),
+  JWT_AUDIENCE: text({ description: 'The `aud` claim of access tokens.', expected: 'a name or URL', default: 'gatehouse' }),
+  ACCESS_TOKEN_TTL: seconds(1, 86400, 3600, 'Lifetime of an access token.'),
+  REFRESH_TOKEN_TTL: seconds(1, 31536000, 86400, 'Lifetime of a session, counted from sign-in. A refresh never ' +
+    'extends it.'),
+  REFRESH_IDLE_TTL: seconds(0, 31536000, 0, 'Time without a refresh after which a session ends; 0 disables it.'),
+  REFRESH_ROTATION: oneOf(['lenient', 'strict', 'off'], {
+    description: '`lenient`: a refresh token is valid until its successor is used. `strict`: until REFRESH_GRACE ' +
+      'after its first use. `off`: one fixed token per session.',
+    default: 'lenient'
+  }),
+  REFRESH_GRACE: seconds(0, 300, 10, 'Time for which a superseded refresh token is still accepted, for example from ' +
+    'a second browser tab.'),
+  MAX_SESSIONS_PER_USER: integer(1, 10000, 50, 'Maximum number of sessions per user. A further sign-in ends the oldest.'),
+  SESSION_CACHE: oneOf(['on', 'off'], {
+    description: '`off` asks the database on every authenticated request, for database engines without LISTEN.',
+    default: 'on'
+  }),
+  SESSION_CACHE_SIZE: integer(1, 10_000_000, 50_000, 'Maximum number of sessions in the session cache of one process.'),
+  SESSION_CACHE_HEARTBEAT: seconds(1, 60, 1, 'Interval between checks of the connection that receives ' +
+    'invalidations. If that connection is lost, cached sessions are used for at most this long plus half a second.'),
+  HOUSEKEEPING_INTERVAL: seconds(0, 86400, 60, 'Interval between purges of expired sessions; 0 disables them.'),
+  PASSWORD_MIN_LENGTH: integer(1, 128, 8, 'Minimum length of a new password.', 'characters'),
+  PASSWORD_BLOCKLIST: oneOf(['on', 'off'], {
+    description: 'Rejects new passwords that are common, or made of the username, the e-mail address or the name of ' +
+      'the service.',
+    default: 'on',
+    development: 'off'
+  }),
+  SIGNIN_MAX_FAILURES: integer(1, 1000, 10, 'Number of wrong passwords per user within 24 hours before the sign-in ' +
+    'throttle delays further attempts.'),
+  SIGNIN_DELAY: seconds(1, 3600, 30, 'First delay of the sign-in throttle. It doubles with each further failure.'),
+  SIGNIN_DELAY_MAX: seconds(1, 86400, 900, 'Maximum delay of the sign-in throttle.'),
+  RATE_LIMIT_SIGNUP: integer(0, 1_000_000, 300, 'Maximum number of sign-ups per minute and address; 0 disables the limit.'),
+  RATE_LIMIT_SIGNIN: integer(0, 1_000_000, 600, 'Maximum number of sign-ins per minute and address; 0 disables the limit.'),
+  RATE_LIMIT_REFRESH: integer(0, 1_000_000, 600, 'Maximum number of refreshes per minute and session, and of ' +
+    'refreshes without a valid token per minute and address; 0 disables the limit.'),
+  SIGNUP_ROLES: Type.Array(oneOf(roles), {
+    description: 'Roles that anybody may claim at sign-up. An admin may assign any role.',
+    expected: `a comma-separated list of ${roles.join(', ')}`,
+    minItems: 1,
+    default: ['user'],
+    development: [...roles]
+  } satisfies SettingOptions & { minItems: number }),
+  CORS_ORIGIN: Type.Array(Type.String({ format: 'origin' }), {
+    description: 'Origins whose pages may call the service. `localhost` is any origin on the local machine.',
+    expected: 'a comma-separated list of origins such as https://app.example.com (no path), localhost or *',
+    minItems: 1,
+    default: ['http://localhost:8081'],
+    development: ['localhost']
+  } satisfies SettingOptions & { minItems: number }),
+  DOCS: oneOf(['on', 'off'], {
+    description: 'API description at `/docs`, `/docs/json` and `/docs/yaml`.',
+    default: 'off',
+    development: 'on'
+  }),
+  ARGON2_MEMORY_KIB: integer(1024, MAX_COST.memory, 19456, 'Memory of one password hash.', 'KiB'),
+  ARGON2_TIME: integer(1, MAX_COST.time, 2, 'Number of passes of one password hash over its memory.'),
+  ARGON2_CONCURRENCY: {
+    ...integer(1, 1024, hashConcurrency(1), 'Maximum number of password hashes computed at once per process.'),
+    derive: (values: Readonly<Record<string, unknown>>) => hashConcurrency(values['WORKERS']),
+    defaultText: 'the number of cores, at most 3; with WORKERS, divided among them'
+  },
+  ARGON2_QUEUE: integer(0, 100000, 128, 'Maximum number of queued password hashes per process. Further requests get 503.')
+})
+
+export type Settings = Static<typeof settings>

@@ -1,0 +1,40 @@
+/** The cost of an argon2 hash, by the parameters of its PHC string (github.com/P-H-C/phc-string-format). */
+export interface HashCost {
+  /** m, in KiB */
+  memory: number
+  /** t, passes over the memory */
+  time: number
+  /** p, lanes */
+  parallelism: number
+}
+
+/**
+ * The maximum cost of a stored hash that is verified: 256 MiB × 16 passes × 4 lanes, as much as the settings allow. A
+ * costlier hash, from a faulty import or planted in the table, would block a thread for minutes at every sign-in.
+ */
+export const MAX_COST: HashCost = { memory: 262144, time: 16, parallelism: 4 }
+
+// Salts of 8 to 48 bytes and hashes of 16 to 64: argon2 throws below its limits (RFC 9106 §3.1), and the length of the
+// hash adds to the work.
+const PHC =
+  /^\$argon2id\$v=19\$m=([1-9]\d{0,9}),t=([1-9]\d{0,9}),p=([1-9]\d{0,9})\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{22,86}$/
+
+/** @returns undefined unless the text is an argon2id hash */
+export function costOf (hash: string): HashCost | undefined {
+  const [, memory, time, parallelism] = PHC.exec(hash) ?? []
+  if (memory === undefined) return undefined
+  return { memory: Number(memory), time: Number(time), parallelism: Number(parallelism) }
+}
+
+/** Whether a text is an argon2id hash whose cost is possible (8 KiB per lane) and at most MAX_COST. */
+export function isRunnable (hash: string): boolean {
+  const cost = costOf(hash)
+  return cost !== undefined && cost.memory >= 8 * cost.parallelism && cost.memory <= MAX_COST.memory &&
+    cost.time <= MAX_COST.time && cost.parallelism <= MAX_COST.parallelism
+}
+
+/** Whether a hash costs less than `wanted`. A costlier hash is kept, so that lower settings never weaken old hashes. */
+export function needsRehash (hash: string, wanted: HashCost): boolean {
+  const cost = costOf(hash)
+  return cost === undefined || cost.memory < wanted.memory || cost.time < wanted.time
+}

@@ -1,0 +1,99 @@
+import cluster from 'node:cluster'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import pino from 'pino'
+import { buildApp } from '../app.ts'
+import { type Config, isDevelopment } from '../config/read-settings.ts'
+import type { Settings } from '../config/settings.ts'
+import { logOptions, type LogStream } from '../telemetry/log-options.ts'
+import { errorCode } from '../unknown.ts'
+import { completeSettings } from './development-mode.ts'
+import { publishMetrics, serveClusterMetrics } from './metrics-server.ts'
+import { Workers } from './workers.ts'
+
+type Closable = { close (): Promise<unknown> }
+
+/** The service of a process: the app itself, or the primary of its workers, with the database of development mode. */
+export class Service {
+  readonly #settings: Settings
+  readonly #stream: LogStream
+  #development: Promise<Closable> | undefined
+  #starting: Promise<FastifyInstance> | undefined
+  #app: FastifyInstance | undefined
+  #workers: Workers | undefined
+
+  constructor (settings: Settings, stream: LogStream) {
+    this.#settings = settings
+    this.#stream = stream
+  }
+
+  /** Whether the start got as far as the app. Errors before that concern the settings or the database. */
+  get hasApp (): boolean {
+    return this.#app !== undefined
+  }
+
+  /** @returns the log */
+  async start (): Promise<FastifyBaseLogger> {
+    const completing = completeSettings(this.#settings, { onRestart: message => { this.#app?.log.warn(message) } })
+    this.#development = completing
+    const { config } = await completing
+    const log = config.WORKERS > 1 && cluster.isPrimary ? await this.#startWorkers(config) : await this.#listen(config)
+    if (isDevelopment(this.#settings)) {
+      log.warn(`Development mode: anybody may sign up as ${config.SIGNUP_ROLES.join(', ')}, and the data is in ` +
+        `${config.DATA_DIR}. For production, set DATABASE_URL and JWT_SECRET.`)
+    }
+    return log
+  }
+
+  /** Reloads the keys, of all workers as well. An app that is still starting does so once it has started. */
+  reload (): void {
+    this.#starting?.then(({ accessTokens }) => { accessTokens.reload() }, () => {})
+    this.#workers?.reload()
+  }
+
+  /** Serves pending requests, closes the pool, then stops the embedded PostgreSQL, even if that is still starting. */
+  async close ({ drain }: { drain: boolean }): Promise<void> {
+    if (drain && this.#app) {
+      this.#app.drain()
+      await sleep(this.#settings.DRAIN_DELAY * 1000)
+    }
+    await this.#app?.close()
+    await this.#workers?.close()
+    await (await this.#development?.catch(() => undefined))?.close()
+  }
+
+  async #listen (config: Config): Promise<FastifyBaseLogger> {
+    this.#starting = buildApp(config, this.#stream)
+    const app = this.#app = await this.#starting
+    try {
+      await app.listen({ host: config.HOST, port: config.PORT })
+    } catch (error) {
+      throw explainListen(error, config)
+    }
+    await publishMetrics(app, config)
+    return app.log
+  }
+
+  async #startWorkers (config: Config): Promise<FastifyBaseLogger> {
+    const log = pino(logOptions(config), this.#stream)
+    this.#workers = new Workers(config, log)
+    await this.#workers.start()
+    await serveClusterMetrics(config, log)
+    return log
+  }
+}
+
+/** What to do about an error of `listen`; the error itself if that is unknown. */
+function explainListen (error: unknown, { HOST, PORT }: Config): unknown {
+  const known: Record<string, string> = {
+    EADDRINUSE: `Port ${PORT} is in use. Set PORT to another port.`,
+    EACCES: `This user may not listen on port ${PORT}. Set PORT to a port above 1023.`,
+    EADDRNOTAVAIL: `${HOST} is not an address of this machine. Set HOST to one, or to 0.0.0.0 for all of them.`,
+    ENOTFOUND: `The host name ${HOST} is unknown. Set HOST to an address of this machine.`
+  }
+  const message = known[errorCode(error)]
+  return message === undefined ? error : new StartError(message, { cause: error })
+}
+
+/** An error that prevents the start, whose message says what to do. */
+export class StartError extends Error {}

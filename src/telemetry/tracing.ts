@@ -1,0 +1,23 @@
+import { FastifyOtelInstrumentation } from '@fastify/otel'
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
+import { resourceFromAttributes } from '@opentelemetry/resources'
+import { BatchSpanProcessor, NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
+import type { FastifyInstance } from 'fastify'
+
+/**
+ * Sends traces of requests and their statements to a collector.
+ * @param endpoint base URL of the collector; traces go to its /v1/traces (OTLP over HTTP)
+ */
+export async function trace (app: FastifyInstance, endpoint: string): Promise<void> {
+  const { href: url } = new URL('v1/traces', endpoint.replace(/\/*$/, '/'))
+  const provider = new NodeTracerProvider({
+    resource: resourceFromAttributes({ 'service.name': 'gatehouse' }),
+    spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter({ url }))]
+  })
+  provider.register()
+  const instrumentation = new FastifyOtelInstrumentation()
+  instrumentation.setTracerProvider(provider)
+  await app.register(instrumentation.plugin())
+  // Sends the remaining spans. An unreachable collector does not prevent the close.
+  app.addHook('onClose', async () => await provider.shutdown().catch(() => {}))
+}

@@ -1,0 +1,19 @@
+import { chmodSync, chownSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+
+/**
+ * Writes a file that only its owner may read. It is written under another name and then renamed, so that a reader
+ * never sees a part of it. A file that exists keeps its owner and its mode: the service may run as another user than
+ * the one that maintains its keys.
+ * @throws the errors of node:fs
+ */
+export function writeSecretFile (file: string, text: string): void {
+  const old = statSync(file, { throwIfNoEntry: false })
+  const draft = `${file}.draft`
+  rmSync(draft, { force: true })
+  writeFileSync(draft, text, { mode: 0o600, flag: 'wx' })
+  if (old) {
+    chownSync(draft, old.uid, old.gid)
+    chmodSync(draft, old.mode)
+  }
+  renameSync(draft, file)
+}

@@ -1,0 +1,10 @@
+/** Whether a value has properties to look at. Arrays count too. */
+export const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
+
+/** The property of any value; undefined where there is none. */
+export const property = (value: unknown, name: string): unknown => isRecord(value) ? value[name] : undefined
+
+/** The `code` of a caught error, such as `ENOENT`, as text. */
+export const errorCode = (error: unknown): string => String(property(error, 'code'))
+
+export const errorMessage = (error: unknown): string => error instanceof Error ? error.message : String(error)

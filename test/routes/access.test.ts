@@ -1,0 +1,148 @@
+import jwt from 'jsonwebtoken'
+import { test } from 'tap'
+import { buildApp } from '../../src/app.ts'
+import { type Access, roles } from '../../src/access.ts'
+import { catalogue, type ErrorCode } from '../../src/errors.ts'
+import { configOf, createDatabase, PASSWORD, startApp, type TestApp } from '../support/app.ts'
+import { collectRoutes } from '../support/declared-routes.ts'
+
+// The access matrix: every route against every kind of caller.
+
+/** Whom a request is about: a fresh user and a session of it. */
+interface Target {
+  id: number
+  name: string
+  sessionId: string
+  refreshToken: string
+}
+
+type Row = [method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, request?: (target: Target) => { url?: string, payload?: object }]
+
+// What a caller who may enter sends, and is answered 200 to. Who may enter is said again below, not read from the route.
+const MATRIX: Record<Access, Row[]> = {
+  public: [
+    ['GET', '/'],
+    ['GET', '/.well-known/jwks.json'],
+    ['GET', '/api/test/all'],
+    ['GET', '/health/live'],
+    ['GET', '/health/ready'],
+    ['POST', '/api/auth/signup', ({ name }) => ({ payload: { username: `${name}x`, email: `${name}x@example.com`, password: PASSWORD } })],
+    ['POST', '/api/auth/signin', ({ name }) => ({ payload: { username: name, password: PASSWORD } })],
+    ['POST', '/api/auth/refreshtoken', ({ refreshToken }) => ({ payload: { refreshToken } })],
+    ['POST', '/api/auth/signout', ({ refreshToken }) => ({ payload: { refreshToken } })]
+  ],
+  'signed-in': [
+    ['GET', '/api/test/user'],
+    ['POST', '/api/auth/signout/all'],
+    ['GET', '/api/auth/sessions'],
+    ['DELETE', '/api/auth/sessions/:id'],
+    ['GET', '/api/users/me'],
+    ['PUT', '/api/users/me/password', () => ({ payload: { currentPassword: PASSWORD, newPassword: 'battery staple' } })],
+    ['DELETE', '/api/users/me', () => ({ payload: { password: PASSWORD } })]
+  ],
+  moderator: [['GET', '/api/test/mod']],
+  admin: [
+    ['GET', '/api/test/admin'],
+    ['GET', '/api/audit'],
+    ['PUT', '/api/users/:id/roles', ({ id }) => ({ url: `/api/users/${id}/roles`, payload: { roles: ['moderator'] } })],
+    ['PUT', '/api/users/:id/disabled', ({ id }) => ({ url: `/api/users/${id}/disabled`, payload: { disabled: true } })],
+    ['DELETE', '/api/users/:id/sessions', ({ id }) => ({ url: `/api/users/${id}/sessions` })],
+    ['DELETE', '/api/users/:id', ({ id }) => ({ url: `/api/users/${id}` })]
+  ],
+  'moderator or admin': [
+    ['GET', '/api/users'],
+    ['GET', '/api/users/:id', ({ id }) => ({ url: `/api/users/${id}` })]
+  ]
+}
+
+const CALLERS = [
+  'none', 'garbage', 'expired', 'user', 'moderator', 'admin', 'all roles', 'signed out', 'disabled', 'deleted', 'another key'
+] as const
+
+type Caller = typeof CALLERS[number]
+
+/** What a cell answers: 200, or the refusal. */
+function expected (access: Access, caller: Caller): 200 | ErrorCode {
+  if (access === 'public') return 200
+  switch (caller) {
+    case 'none': return 'ACCESS_TOKEN_MISSING'
+    case 'expired': return 'ACCESS_TOKEN_EXPIRED'
+    case 'garbage': case 'signed out': case 'disabled': case 'deleted': case 'another key': return 'ACCESS_TOKEN_INVALID'
+  }
+  const allowed: Record<Exclude<Access, 'public'>, Caller[]> = {
+    'signed-in': ['user', 'moderator', 'admin', 'all roles'],
+    moderator: ['moderator', 'all roles'],
+    admin: ['admin', 'all roles'],
+    'moderator or admin': ['moderator', 'admin', 'all roles']
+  }
+  if (allowed[access].includes(caller)) return 200
+  return access === 'moderator' ? 'MODERATOR_REQUIRED' : access === 'admin' ? 'ADMIN_REQUIRED' : 'MODERATOR_OR_ADMIN_REQUIRED'
+}
+
+async function signedUp (service: TestApp, name: string, held: readonly string[]): Promise<Target & { accessToken: string }> {
+  await service.signUp(name, [...held])
+  const { id, accessToken, refreshToken } = await service.signIn(name)
+  return { id, name, accessToken, refreshToken, sessionId: service.app.accessTokens.verify(accessToken).sid }
+}
+
+/** The headers of a caller, and the session that "the own session" means. */
+async function call (service: TestApp, caller: Caller, name: string): Promise<{ headers: Record<string, string>, sessionId: string }> {
+  const held = caller === 'moderator' || caller === 'admin' || caller === 'user' ? [caller] : roles
+  const { id, sessionId, accessToken, refreshToken } = await signedUp(service, name, held)
+  const tokens: Record<Exclude<Caller, 'none'>, () => Promise<string> | string> = {
+    garbage: () => 'garbage',
+    expired: () => service.app.accessTokens.issue({ id, roles }, sessionId, new Date(Date.now() - 5000)),
+    user: () => accessToken,
+    moderator: () => accessToken,
+    admin: () => accessToken,
+    'all roles': () => accessToken,
+    async 'signed out' () {
+      await service.post('/api/auth/signout', { refreshToken })
+      return accessToken
+    },
+    async disabled () {
+      await service.sql('UPDATE users SET disabled_at = now() WHERE id = $1', [id])
+      return accessToken
+    },
+    async deleted () {
+      await service.sql('DELETE FROM users WHERE id = $1', [id])
+      return accessToken
+    },
+    'another key': () => jwt.sign(Object(jwt.decode(accessToken)), 'another secret, as long as the one of the tests', { header: { alg: 'HS256', typ: 'at+jwt' } })
+  }
+  return { headers: caller === 'none' ? {} : { 'x-access-token': await tokens[caller]() }, sessionId }
+}
+
+test('every route has its row in the matrix, with the access that it declares', async t => {
+  const url = await createDatabase(t)
+  const { app, routes: declared } = await collectRoutes(async () => await buildApp(configOf(url, { LOG_LEVEL: 'silent' })))
+  await app.close()
+  // Routes of packages (CORS's preflight) are not ours to declare.
+  const found = declared.filter(({ file }) => file !== 'elsewhere')
+    .map(({ method, url, config }) => `${String(method)} ${url.replace(/(.)\/$/, '$1')} ${String(config?.access)}`)
+  const listed = Object.entries(MATRIX).flatMap(([access, rows]) => rows.map(([method, url]) => `${method} ${url} ${access}`))
+  t.strictSame([...new Set(found)].sort(), listed.sort())
+})
+
+for (const [access, rows] of Object.entries(MATRIX) as Array<[Access, Row[]]>) {
+  test(`the cells of what is ${access}`, async t => {
+    const service = await startApp(t)
+    await service.signUp('root', ['admin'])
+    let made = 0
+    for (const [method, pattern, request] of rows) {
+      for (const caller of CALLERS) {
+        const target = await signedUp(service, `target${made}`, ['user'])
+        const { headers, sessionId } = await call(service, caller, `caller${made++}`)
+        const { url = pattern.replace(':id', sessionId), payload } = request?.(target) ?? {}
+        const reply = await service.app.inject({ method, url, headers, ...payload && { payload } })
+        const answer = expected(access, caller)
+        if (answer === 200) {
+          t.equal(reply.statusCode, 200, `${method} ${pattern} for ${caller}`)
+        } else {
+          const { status, message } = catalogue[answer]
+          t.strictSame([reply.statusCode, reply.json()], [status, { message, code: answer }], `${method} ${pattern} for ${caller}`)
+        }
+      }
+    }
+  })
+}

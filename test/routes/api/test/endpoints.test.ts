@@ -1,0 +1,55 @@
+import { test } from 'tap'
+import { startApp } from '../../../support/app.ts'
+
+const boards = [
+  { path: '/api/test/user', text: 'User Content.', roles: ['user', 'moderator', 'admin'], denial: undefined },
+  {
+    path: '/api/test/mod',
+    text: 'Moderator Content.',
+    roles: ['moderator'],
+    denial: { message: 'Require Moderator Role!', code: 'MODERATOR_REQUIRED' }
+  },
+  {
+    path: '/api/test/admin',
+    text: 'Admin Content.',
+    roles: ['admin'],
+    denial: { message: 'Require Admin Role!', code: 'ADMIN_REQUIRED' }
+  }
+]
+
+test('the public board is open to everybody, whatever token is sent', async t => {
+  const { get } = await startApp(t)
+  for (const headers of [{}, { 'x-access-token': 'garbage' }, { authorization: 'Bearer garbage' }]) {
+    const reply = await get('/api/test/all', headers)
+    t.equal(reply.status, 200)
+    t.equal(reply.headers['content-type'], 'text/plain; charset=utf-8')
+    t.equal(reply.body, 'Public Content.')
+  }
+})
+
+test('each board lets in exactly the holders of its role', async t => {
+  const { get, signUp, signIn } = await startApp(t)
+  for (const role of ['user', 'moderator', 'admin']) {
+    await signUp(role, [role])
+    const { accessToken } = await signIn(role)
+    for (const { path, text, roles, denial } of boards) {
+      const reply = await get(path, { 'x-access-token': accessToken })
+      if (roles.includes(role)) {
+        t.strictSame([reply.status, reply.body], [200, text], `${role} at ${path}`)
+        t.equal(reply.headers['content-type'], 'text/plain; charset=utf-8')
+      } else {
+        t.strictSame([reply.status, reply.body], [403, denial], `${role} at ${path}`)
+      }
+    }
+  }
+})
+
+test('without a token each guarded board asks for one', async t => {
+  const { get } = await startApp(t)
+  for (const { path } of boards) {
+    const reply = await get(path)
+    t.equal(reply.status, 403)
+    t.equal(reply.headers['www-authenticate'], 'Bearer')
+    t.strictSame(reply.body, { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
+  }
+})

@@ -1,0 +1,45 @@
+import { test } from 'tap'
+import { ApiError } from '../../../src/errors.ts'
+import { describeError, logOptions } from '../../../src/telemetry/log-options.ts'
+import { configOf } from '../../support/app.ts'
+
+test('an error is logged with its name, code, message and stack', async t => {
+  const error = Object.assign(new TypeError('that went wrong'), { code: 'E_WRONG', detail: 'alice@example.com' })
+  t.strictSame(describeError(error), { type: 'TypeError', code: 'E_WRONG', message: 'that went wrong', stack: error.stack })
+})
+
+test('an error without a stack or a code is logged as well', async t => {
+  const error = new Error('bare')
+  delete error.stack
+  t.strictSame(describeError(error), { type: 'Error', code: undefined, message: 'bare', stack: '' })
+})
+
+test('an error of ours is logged with its code', async t => {
+  const { type, code, message } = describeError(new ApiError('BUSY'))
+  t.strictSame({ type, code, message },
+    { type: 'Error', code: 'BUSY', message: 'Too many passwords are being checked. Please try again.' })
+})
+
+test('of PostgreSQL\'s error only the code and the constraint are logged', async t => {
+  const error = Object.assign(new Error('invalid input syntax for type json: "alice@example.com"'), {
+    name: 'error',
+    severity: 'ERROR',
+    code: '23505',
+    constraint: 'users_email_key',
+    detail: 'Key (email)=(alice@example.com) already exists.',
+    where: 'alice@example.com',
+    hint: 'alice@example.com'
+  })
+  t.strictSame(describeError(error), {
+    type: 'error',
+    code: '23505',
+    constraint: 'users_email_key',
+    message: 'PostgreSQL refused a statement',
+    stack: ''
+  })
+})
+
+test('the logger writes at the level of the settings, and errors without PostgreSQL\'s detail', async t => {
+  const config = configOf('postgres://localhost/gatehouse', { LOG_LEVEL: 'warn' })
+  t.strictSame(logOptions(config), { level: 'warn', serializers: { err: describeError } })
+})

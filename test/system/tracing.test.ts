@@ -1,0 +1,57 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { test } from 'tap'
+import { PASSWORD, startApp } from '../support/app.ts'
+
+interface Span {
+  name: string
+  traceId: string
+  spanId: string
+  parentSpanId?: string
+  status: { code?: number }
+}
+
+test('requests and their statements are sent to the collector, and no secret with them', async t => {
+  const received: string[] = []
+  const collector = createServer((request, response) => {
+    text(request).then(body => {
+      received.push(`${request.method} ${request.url} ${body}`)
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+    }, () => response.destroy())
+  }).listen(0, '127.0.0.1')
+  await once(collector, 'listening')
+  t.teardown(() => collector.close())
+
+  const { app, post, signUp, signIn, as } = await startApp(t, {
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`
+  })
+  await signUp('ann')
+  const { accessToken, refreshToken } = await signIn('ann')
+  t.equal((await as(accessToken, 'GET', '/api/test/user')).status, 200)
+  t.equal((await post('/api/auth/signin', { username: 'bob', password: 'wrong password' })).status, 404)
+  const before = received.length
+  await app.close()
+  t.ok(received.length > before, 'what was not sent yet is sent at the close')
+
+  t.ok(received.every(line => line.startsWith('POST /v1/traces ')))
+  const spans: Span[] = received.flatMap(line => JSON.parse(line.slice(line.indexOf('{'))).resourceSpans)
+    .flatMap(resource => resource.scopeSpans).flatMap(scope => scope.spans)
+  const load = spans.find(span => span.name === 'credentials_by_username')
+  t.ok(load, 'a statement is a span by its name')
+  const trace = spans.filter(span => span.traceId === load?.traceId)
+  t.ok(trace.some(span => span.spanId === load?.parentSpanId), 'of the request it was made for')
+  t.ok(trace.some(span => span.name === 'insert_session'))
+  t.ok(trace.some(span => span.name === 'request'), trace.map(span => span.name).join())
+  for (const secret of [accessToken, refreshToken, PASSWORD, 'wrong password', '$argon2id$', 'SELECT', 'bob']) {
+    t.notOk(received.some(line => line.includes(secret)), secret)
+  }
+})
+
+test('a statement that fails is marked, without the server\'s words; a collector that is away disturbs nobody', async t => {
+  const { app, get } = await startApp(t, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9/' })
+  await t.rejects(app.db.query({ name: 'bad', text: 'SELECT 1 / $1::int', values: [0] }), { code: '22012' })
+  t.equal((await get('/health/ready')).status, 200)
+  await app.close()
+})
