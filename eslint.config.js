@@ -1,12 +1,33 @@
 import neostandard from 'neostandard'
+import tseslint from 'typescript-eslint'
 
 export default [
   ...neostandard({ ts: true, ignores: ['dist', '**/dist', '.tap', '.gatehouse', '**/schema.d.ts'] }),
   {
-    files: ['**/*.ts'],
     rules: {
-      // A cast to any or an unused disable is a hole in the types; the house has none.
-      '@typescript-eslint/no-explicit-any': 'error'
+      '@stylistic/max-len': ['error', { code: 120, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }]
+    }
+  },
+  {
+    files: ['src/**/*.ts', 'plugins/**/*.ts', 'routes/**/*.ts', 'sql/**/*.ts', 'test/**/*.ts'],
+    plugins: { '@typescript-eslint': tseslint.plugin },
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-unsafe-argument': 'error',
+      '@typescript-eslint/no-unsafe-assignment': 'error',
+      '@typescript-eslint/no-unsafe-call': 'error',
+      '@typescript-eslint/no-unsafe-member-access': 'error',
+      '@typescript-eslint/no-unsafe-return': 'error',
+      // tap waits for the promise of a test itself.
+      '@typescript-eslint/no-floating-promises': ['error', {
+        allowForKnownSafePromises: [{ from: 'package', name: 'PromiseWithSubtest', package: '@tapjs/core' }]
+      }],
+      '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: { properties: false, attributes: false } }],
+      '@typescript-eslint/await-thenable': 'error',
+      '@typescript-eslint/no-unnecessary-type-assertion': 'error',
+      '@typescript-eslint/only-throw-error': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': 'error'
     }
   }
 ]
