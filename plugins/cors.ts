@@ -17,8 +17,9 @@ export default fp<{ config: Config }>(async function allowOrigins (fastify, { co
   const logged = new LRUCache<string, true>({ max: MAX_LOGGED })
 
   function logRejected (origin: string): void {
-    if (!logged.has(origin)) fastify.log.warn({ origin }, 'a page of this origin may not call the service; CORS_ORIGIN allows origins')
+    if (logged.has(origin)) return
     logged.set(origin, true)
+    fastify.log.warn({ origin }, 'rejected a page of this origin; add the origin to CORS_ORIGIN to allow it')
   }
 
   await fastify.register(cors, {

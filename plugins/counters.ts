@@ -1,6 +1,8 @@
 import fp from 'fastify-plugin'
 import pg from 'pg'
-import { type RateLimiterAbstract, RateLimiterPostgres, RateLimiterRedis, type RateLimiterRes } from 'rate-limiter-flexible'
+import {
+  type RateLimiterAbstract, RateLimiterPostgres, RateLimiterRedis, type RateLimiterRes
+} from 'rate-limiter-flexible'
 import type { Statement } from '../sql/statement.ts'
 import { ApiError } from '../src/errors.ts'
 
@@ -10,7 +12,10 @@ export interface Count {
   msLeft: number
 }
 
-/** Counts per key. A key's count restarts `duration` seconds after it began. All throw ApiError DATABASE_UNAVAILABLE. */
+/**
+ * Counts per key. A key's count restarts `duration` seconds after it began.
+ * @throws ApiError DATABASE_UNAVAILABLE
+ */
 export interface Counter {
   /** Adds atomically across replicas. @param points negative to take back */
   add (key: string, points?: number): Promise<Count>
@@ -31,8 +36,11 @@ export default fp(async function counters (fastify) {
 
   fastify.decorate('createCounter', ({ name, duration }) => {
     const options = { keyPrefix: name, points: 1, duration }
-    /* c8 ignore next: test/redis/redis.test.ts covers it */
-    if (redis) return toCounter(new RateLimiterRedis({ ...options, keyPrefix: `gatehouse:${name}`, storeClient: redis }))
+    /* c8 ignore start: test/redis/redis.test.ts covers it */
+    if (redis) {
+      return toCounter(new RateLimiterRedis({ ...options, keyPrefix: `gatehouse:${name}`, storeClient: redis }))
+    }
+    /* c8 ignore stop */
     return toCounter(new RateLimiterPostgres({
       ...options,
       storeType: 'pool',

@@ -16,10 +16,8 @@ declare module 'fastify' {
 }
 
 // Ids are bigint in the tables and numbers in the HTTP contract: exact up to 2^53, which no sequence reaches.
-const types = {
-  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
-    oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser
-}
+const types = new pg.TypeOverrides()
+types.setTypeParser(pg.types.builtins.INT8, Number)
 
 /** Migrates the database, waiting for it if necessary. An error that waiting cannot fix is thrown at once. */
 async function prepare (config: Config, log: FastifyBaseLogger): Promise<void> {
@@ -34,8 +32,8 @@ async function prepare (config: Config, log: FastifyBaseLogger): Promise<void> {
       if (!isTransient(error)) throw error
       const delay = backoff.next()
       if (Date.now() + delay > deadline) {
-        throw new Error(`The database did not answer within ${config.DATABASE_START_TIMEOUT} s ` +
-          `(DATABASE_START_TIMEOUT). Check DATABASE_URL and the server. Last error: ${describe(error)}`, { cause: error })
+        throw new Error(`The database did not answer within DATABASE_START_TIMEOUT (${config.DATABASE_START_TIMEOUT} s). ` +
+          `Check DATABASE_URL and the server. Last error: ${describe(error)}`, { cause: error })
       }
       log.warn(`database unavailable, next attempt in ${delay} ms: ${describe(error)}`)
       await sleep(delay)
@@ -44,8 +42,10 @@ async function prepare (config: Config, log: FastifyBaseLogger): Promise<void> {
 }
 
 /** An error in one line. If a host has several addresses, only the parts of its AggregateError have messages. */
-const describe = (error: unknown): string =>
-  [error, ...error instanceof AggregateError ? error.errors : []].join('; ')
+function describe (error: unknown): string {
+  const parts: unknown[] = error instanceof AggregateError ? error.errors : []
+  return [error, ...parts].join('; ')
+}
 
 /** Owns the connection pool. The rest of the service sees only `db` and typed statements. */
 export default fp<{ config: Config }>(async function db (fastify, { config }) {

@@ -23,8 +23,9 @@ const CONNECTION: Record<string, ErrorCode> = {
 function explain (error: FastifySchemaValidationError & { parentSchema?: { description?: string } }): string {
   const path = error.instancePath.slice(1).replaceAll('/', '.')
   const field = (name: unknown) => JSON.stringify([path, name].filter(Boolean).join('.').slice(0, 64)).slice(1, -1)
-  if (error.keyword === 'required') return `${field(error.params['missingProperty'])} is required`
-  if (error.keyword === 'additionalProperties') return `${field(error.params['additionalProperty'])} is not a known field`
+  const { missingProperty, additionalProperty } = error.params
+  if (error.keyword === 'required') return `${field(missingProperty)} is required`
+  if (error.keyword === 'additionalProperties') return `${field(additionalProperty)} is not a known field`
   const expected = error.parentSchema?.description
   return `${path || 'the body'} ${expected === undefined ? error.message : `must be ${expected}`}`
 }

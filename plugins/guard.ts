@@ -1,4 +1,4 @@
-import type { FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Access, denial, isAccess, policies } from '../src/access.ts'
 import { prependHook } from '../src/api/route-hooks.ts'
@@ -58,16 +58,15 @@ export default fp(async function guard (fastify) {
   })
 
   /** Decides by the roles that the session has now, not by those in the token: changes apply to the next request. */
-  function admit (request: FastifyRequest, access: Access, session: SessionEntry | undefined, done: HookHandlerDoneFunction): void {
-    if (!session) { done(new ApiError('ACCESS_TOKEN_INVALID')); return }
+  function admit (request: FastifyRequest, access: Access, session: SessionEntry | undefined): ApiError | undefined {
+    if (!session) return new ApiError('ACCESS_TOKEN_INVALID')
     const denied = denial(access, session.roles)
-    if (denied) {
-      logSecurityEvent(request, 'authz_fail', { userId: session.userId, route: request.routeOptions.url })
-      done(new ApiError(denied))
-      return
+    if (!denied) {
+      callers.set(request, session)
+      return undefined
     }
-    callers.set(request, session)
-    done()
+    logSecurityEvent(request, 'authz_fail', { userId: session.userId, route: request.routeOptions.url })
+    return new ApiError(denied)
   }
 
   fastify.addHook('onRoute', route => {
@@ -86,8 +85,8 @@ export default fp(async function guard (fastify) {
       try {
         const claims = accessTokens.verify(tokenOf(request))
         const session = sessionCache.get(claims)
-        if (session) admit(request, access, session, done)
-        else sessionCache.load(claims).then(loaded => { admit(request, access, loaded, done) }, done)
+        if (session) done(admit(request, access, session))
+        else sessionCache.load(claims).then(loaded => { done(admit(request, access, loaded)) }, done)
       } catch (error) {
         done(error as Error)
       }

@@ -18,7 +18,9 @@ declare module 'fastify' {
 
 export default fp<{ config: Config }>(async function housekeeping (fastify, { config }) {
   const stopped = new AbortController()
-  const pause = async (ms: number) => { await sleep(ms, undefined, { signal: stopped.signal, ref: false }).catch(() => {}) }
+  const pause = async (ms: number) => {
+    await sleep(ms, undefined, { signal: stopped.signal, ref: false }).catch(() => {})
+  }
 
   async function purge (): Promise<number> {
     let total = 0

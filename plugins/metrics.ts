@@ -24,33 +24,30 @@ export default fp(async function metrics (fastify) {
   const registers = [registry]
   fastify.decorate('metrics', registry)
 
-  // Together they are the histogram http_request_duration_seconds, which prom-client's Histogram cannot be given.
-  const labelNames = ['method', 'route', 'status'] as const
-  new Counter({
-    name: 'http_request_duration_seconds_bucket',
-    help: 'Requests by method, route and status that took at most `le` seconds.',
-    labelNames: [...labelNames, 'le'],
-    registers,
-    collect () {
-      this.reset()
-      for (const series of requestDurations.series) {
-        for (const { le, count } of cumulativeBuckets(series)) this.inc({ ...series.labels, le }, count)
+  // Together these three are the histogram http_request_duration_seconds. prom-client's Histogram only takes
+  // observations, not the counts of src/telemetry/request-durations.ts.
+  const labelNames = ['method', 'route', 'status', 'le'] as const
+  type Add = (counter: Counter<typeof labelNames[number]>, series: DurationSeries) => void
+  const durations = (name: string, help: string, add: Add) =>
+    new Counter({
+      name: `http_request_duration_seconds_${name}`,
+      help,
+      labelNames,
+      registers,
+      collect () {
+        this.reset()
+        for (const series of requestDurations.series) add(this, series)
       }
-    }
+    })
+  durations('bucket', 'Requests by method, route and status that took at most `le` seconds.', (counter, series) => {
+    for (const { le, count } of cumulativeBuckets(series)) counter.inc({ ...series.labels, le }, count)
   })
-  const durations = (name: string, help: string, read: (series: DurationSeries) => number) => new Counter({
-    name,
-    help,
-    labelNames,
-    registers,
-    collect () {
-      this.reset()
-      for (const series of requestDurations.series) this.inc(series.labels, read(series))
-    }
+  durations('sum', 'Total duration of requests by method, route and status.', (counter, { labels, sum }) => {
+    counter.inc(labels, sum)
   })
-  durations('http_request_duration_seconds_sum', 'Total duration of requests by method, route and status.', ({ sum }) => sum)
-  durations('http_request_duration_seconds_count', 'Requests by method, route and status.',
-    ({ counts }) => counts.reduce((total, count) => total + count, 0))
+  durations('count', 'Requests by method, route and status.', (counter, { labels, counts }) => {
+    counter.inc(labels, counts.reduce((total, count) => total + count, 0))
+  })
 
   const outcomes = new Counter({
     name: 'gatehouse_auth_total',
@@ -81,9 +78,11 @@ export default fp(async function metrics (fastify) {
   gauge('gatehouse_db_pool_connections', 'Connections of the database pool.', () => db.connections().total)
   gauge('gatehouse_db_pool_idle', 'Idle connections of the database pool.', () => db.connections().idle)
   gauge('gatehouse_db_pool_waiting', 'Requests that wait for a database connection.', () => db.connections().waiting)
-  counter('gatehouse_session_cache_hits_total', 'Authenticated requests without a query.', () => sessionCache.stats().hits)
-  counter('gatehouse_session_cache_misses_total', 'Authenticated requests that asked the database.', () => sessionCache.stats().misses)
+  counter('gatehouse_session_cache_hits_total', 'Authenticated requests that needed no query.',
+    () => sessionCache.stats().hits)
+  counter('gatehouse_session_cache_misses_total', 'Authenticated requests that asked the database.',
+    () => sessionCache.stats().misses)
   gauge('gatehouse_session_cache_entries', 'Sessions in the cache.', () => sessionCache.stats().entries)
-  gauge('gatehouse_invalidation_listening', 'Processes that receive invalidations. One that does not asks the database ' +
-    'on every request.', () => Number(sessionCache.stats().isListening))
+  gauge('gatehouse_invalidation_listening', 'Processes that receive invalidations. The others ask the database on ' +
+    'every request.', () => Number(sessionCache.stats().isListening))
 }, { name: 'metrics', fastify: '5.x', dependencies: ['db', 'passwords', 'session-cache'] })

@@ -3,7 +3,7 @@ import { describe } from '../src/api/openapi.ts'
 import { securitySchemes, tags } from '../src/api/openapi-components.ts'
 import type { Config } from '../src/config/read-settings.ts'
 
-/** The URL from which the document was fetched. x-internal, which an OWASP rule requires: not limited to one network. */
+/** The URL that served the document. x-internal, which an OWASP rule asks for: not limited to an internal network. */
 const server = { url: '/', 'x-internal': false }
 
 /** The path of the page and the document. */
@@ -24,7 +24,8 @@ export default fp<{ config: Config }>(async function openapi (fastify, { config 
         title: 'gatehouse',
         version: '0.1.0',
         summary: 'Signs users up and in, and controls access by role.',
-        description: 'Every error is `{ message, code }`: compare `code`, display `message`. Paths are case-insensitive.',
+        description: 'Every error is `{ message, code }`: compare `code`, display `message`. Paths, usernames and e-mail ' +
+          'addresses are case-insensitive.',
         license: { name: 'MIT', identifier: 'MIT' },
         contact: { name: 'gatehouse' }
       },

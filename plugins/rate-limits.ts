@@ -43,7 +43,8 @@ class ReportingStore implements FastifyRateLimitStore {
     timeWindow: number,
     max: number
   ): void {
-    this.#count(key, timeWindow, Math.max(1, Math.floor(max / REPORTS))).then(result => { callback(null, result) }, callback)
+    const step = Math.max(1, Math.floor(max / REPORTS))
+    this.#count(key, timeWindow, step).then(result => { callback(null, result) }, callback)
   }
 
   child (): this {
@@ -81,13 +82,15 @@ interface LimitOptions {
  * the body is read.
  * @param max 0 disables the limit
  */
-export const perMinute = (max: number, { hook = 'onRequest', subject = addressOf }: LimitOptions = {}): RateLimitOptions | false =>
-  max > 0 && {
+export function perMinute (max: number, options: LimitOptions = {}): RateLimitOptions | false {
+  const { hook = 'onRequest', subject = addressOf } = options
+  return max > 0 && {
     max,
     hook,
     timeWindow: MINUTE * 1000,
     keyGenerator: request => `${request.routeOptions.url} ${subject(request)}`
   }
+}
 
 /** The client's address, or the /64 network of an IPv6 address, which one client usually has. */
 export const addressOf = (request: FastifyRequest): string => normalizeIP(clientAddress(request))

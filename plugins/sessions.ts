@@ -15,13 +15,19 @@ export interface Tokens {
   refreshToken: string
 }
 
+interface VerifiedUser {
+  id: number
+  roles: readonly Role[]
+  /** the hash that the password was verified with */
+  passwordHash: string
+}
+
 export interface Sessions {
   /**
    * Opens a session for a user whose password was verified.
-   * @param user with the hash that the password was verified with
    * @returns undefined if the user was deleted or disabled, or the password changed, since
    */
-  open (user: { id: number, roles: readonly Role[], passwordHash: string }, request: FastifyRequest): Promise<Tokens | undefined>
+  open (user: VerifiedUser, request: FastifyRequest): Promise<Tokens | undefined>
   /**
    * Exchanges a refresh token for new tokens, as REFRESH_ROTATION says.
    * @throws ApiError REFRESH_TOKEN_UNKNOWN or REFRESH_TOKEN_EXPIRED

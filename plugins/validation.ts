@@ -7,9 +7,11 @@ import fp from 'fastify-plugin'
  */
 export default fp(async function validation (fastify) {
   // verbose: an error includes its schema, whose description becomes the message.
-  const strict = new Ajv({ verbose: true, strictTypes: false })
+  const options = { verbose: true, strictTypes: false }
+  const strict = new Ajv(options)
   // strictNumbers would exempt Infinity, which "1e999" is coerced to, from the bounds of a number.
-  const coercing = new Ajv({ verbose: true, strictTypes: false, strictNumbers: false, coerceTypes: true, useDefaults: true })
+  const coercing = new Ajv({ ...options, strictNumbers: false, coerceTypes: true, useDefaults: true })
 
-  fastify.setValidatorCompiler<object>(({ schema, httpPart }) => (httpPart === 'body' ? strict : coercing).compile(schema))
+  fastify.setValidatorCompiler<object>(({ schema, httpPart }) =>
+    (httpPart === 'body' ? strict : coercing).compile(schema))
 }, { name: 'validation', fastify: '5.x' })

@@ -25,8 +25,10 @@ export interface Database extends Queryable {
   connections (): { total: number, idle: number, waiting: number }
 }
 
-const unavailable = (cause: unknown): unknown =>
-  isStatementError(cause) || cause instanceof ApiError ? cause : new ApiError('DATABASE_UNAVAILABLE', undefined, { cause })
+function toDatabaseError (cause: unknown): unknown {
+  if (isStatementError(cause) || cause instanceof ApiError) return cause
+  return new ApiError('DATABASE_UNAVAILABLE', undefined, { cause })
+}
 
 interface DatabaseOptions {
   /** whether a connection prepares each statement once, which saves parsing and planning it again */
@@ -54,7 +56,7 @@ export function toDatabase (pool: pg.Pool, { named, traced }: DatabaseOptions): 
     } catch (error) {
       // pool.query() would close the connection on any error, so that a taken username would cost a reconnection.
       client?.release(!isStatementError(error))
-      throw unavailable(error)
+      throw toDatabaseError(error)
     }
   }
 

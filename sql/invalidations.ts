@@ -80,7 +80,9 @@ export class InvalidationListener {
     const lost = new AbortController()
     client.on('error', error => { lost.abort(error) })
     client.on('end', () => { lost.abort(new Error('the server closed the connection')) })
-    client.on('notification', ({ payload = '' }) => { this.#options.onInvalidation(payload === '*' ? 'all' : Number(payload)) })
+    client.on('notification', ({ payload = '' }) => {
+      this.#options.onInvalidation(payload === '*' ? 'all' : Number(payload))
+    })
     const ended = AbortSignal.any([lost.signal, this.#stopped.signal])
     // Closes the socket at once, even while a statement is pending.
     const close = () => { client.end().catch(() => {}) }

@@ -36,7 +36,8 @@ export const insertUser = statement({
   text: `WITH created AS (
       INSERT INTO users (username, email, password_hash) VALUES ($1::text, $2::text, $3::text) RETURNING id
     ), granted AS (
-      INSERT INTO user_roles (user_id, role_id) SELECT created.id, role_id FROM created, unnest($4::smallint[]) AS role_id
+      INSERT INTO user_roles (user_id, role_id)
+      SELECT created.id, role_id FROM created, unnest($4::smallint[]) AS role_id
     ), audited AS (
       INSERT INTO audit_events (event, user_id, actor_id, ip, detail)
       SELECT 'user_created', created.id, $5::bigint, $6::text, $7::jsonb FROM created

@@ -44,7 +44,8 @@ export const replaceRoles = statement({
 /** Disables or enables a user. The trigger `end_sessions` ends the sessions of a disabled user. */
 export const setDisabled = statement({
   name: 'set_disabled',
-  text: 'UPDATE users SET disabled_at = CASE WHEN $2::boolean THEN coalesce(disabled_at, now()) END WHERE id = $1::bigint',
+  text: `UPDATE users SET disabled_at = CASE WHEN $2::boolean THEN coalesce(disabled_at, now()) END
+    WHERE id = $1::bigint`,
   values: (id: number, disabled: boolean) => [id, disabled],
   row: Type.Object({})
 })

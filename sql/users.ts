@@ -41,7 +41,7 @@ interface Page {
   search: string
 }
 
-// strpos() rather than LIKE, since a search has no wildcards. There is no index, but a page ends the scan when it is full.
+// strpos() rather than LIKE, since a search has no wildcards. There is no index; the scan ends when the page is full.
 const MATCHES = `($3::text = '' OR strpos(lower(username COLLATE "C"), lower($3::text COLLATE "C")) > 0
   OR strpos(lower(email COLLATE "C"), lower($3::text COLLATE "C")) > 0)`
 

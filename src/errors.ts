@@ -76,16 +76,20 @@ export type ErrorCode = keyof typeof catalogue
 
 export const errorDefinition = (code: ErrorCode): ErrorDefinition => catalogue[code]
 
+interface ApiErrorOptions extends ErrorOptions {
+  /** seconds, to override the catalogue's Retry-After */
+  retryAfter?: number
+}
+
 /** An error that a handler throws and the error-handler plugin turns into a response. */
 export class ApiError extends Error {
   readonly code: ErrorCode
-  /** seconds, to override the catalogue's Retry-After */
   readonly retryAfter: number | undefined
 
   /** @param detail replaces `%s` in the catalogue's message */
-  constructor (code: ErrorCode, detail?: string, { retryAfter, ...options }: ErrorOptions & { retryAfter?: number } = {}) {
+  constructor (code: ErrorCode, detail?: string, options: ApiErrorOptions = {}) {
     super(detail === undefined ? catalogue[code].message : format(catalogue[code].message, detail), options)
     this.code = code
-    this.retryAfter = retryAfter
+    this.retryAfter = options.retryAfter
   }
 }

@@ -4,11 +4,10 @@ import closeWithGrace from 'close-with-grace'
 import pino from 'pino'
 import { misspeltSettings } from './config/misspelt.ts'
 import { readSettings } from './config/read-settings.ts'
-import { invocationOf, usage, version } from './process/command-line.ts'
-import { runCreateAdmin } from './process/create-admin.ts'
-import { runKeys } from './process/keys-command.ts'
-import { promptPassword } from './process/password-prompt.ts'
-import { Service, StartError } from './process/service.ts'
+import type { Settings } from './config/settings.ts'
+import { invocationOf } from './process/command-line.ts'
+import { runCommand } from './process/commands.ts'
+import { Service } from './process/service.ts'
 import { prettyStream, printAddresses } from './process/terminal.ts'
 import { CLOSE, RELOAD } from './process/workers.ts'
 import { errorCode, errorMessage } from './unknown.ts'
@@ -17,20 +16,22 @@ import { errorCode, errorMessage } from './unknown.ts'
 
 const invocation = invocationOf(process.env, process.argv[1] ?? '')
 
+let isServing = false
+
 /** close-with-grace handles these by default. After a native fault no JavaScript runs, so the process would spin. */
 const NATIVE_FAULTS = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'] as const
 
-async function serve (): Promise<void> {
-  const settings = readSettings(process.env)
+async function serve (settings: Settings): Promise<void> {
   const service = new Service(settings, process.stdout.isTTY ? await prettyStream() : pino.destination(1))
   // SIGHUP reloads keys. A worker also leaves the signals to end it to the primary, which sends it a message.
   const own = cluster.isWorker ? ['SIGHUP', 'SIGINT', 'SIGTERM'] as const : ['SIGHUP'] as const
   // A primary waits one second longer than its workers, so that it sees them exit.
   const delay = (settings.DRAIN_DELAY + settings.SHUTDOWN_GRACE + (cluster.isPrimary ? 1 : 0)) * 1000
   const onTimeout = () => { console.error('The shutdown took longer than SHUTDOWN_GRACE and was forced.') }
-  const grace = closeWithGrace({ delay, logger: false, skip: [...NATIVE_FAULTS, ...own], onTimeout }, async ({ err }) => {
-    // Errors of the start are about the settings or the database. Their messages say what to do; a stack would hide it.
-    if (err) console.error(service.hasApp && !(err instanceof StartError) ? err : errorMessage(err))
+  const skip = [...NATIVE_FAULTS, ...own]
+  const grace = closeWithGrace({ delay, logger: false, skip, onTimeout }, async ({ err }) => {
+    // The message of an error of the start says what to do, which a stack would hide.
+    if (err) console.error(service.isListening ? err : errorMessage(err))
     await service.close({ drain: err === undefined })
   })
   let isClosing = false
@@ -46,28 +47,19 @@ async function serve (): Promise<void> {
     if (message === RELOAD) reload()
   })
 
+  isServing = true
   const log = await service.start()
   if (cluster.isWorker) return
   for (const warning of misspeltSettings(Object.keys(process.env))) log.warn(warning)
   if (process.stdout.isTTY) printAddresses(settings)
 }
 
-async function createAdmin (args: string[]): Promise<string> {
-  const readPassword = async () => await promptPassword(process.stdin, process.stderr)
-  return await runCreateAdmin(readSettings(process.env), args, { invocation, readPassword })
-}
-
-async function run ([command, ...args]: string[]): Promise<string | undefined> {
+async function run ([command, ...args]: string[]): Promise<void> {
   if (command === undefined) {
-    await serve()
-    return undefined
+    await serve(readSettings(process.env))
+  } else {
+    console.log(await runCommand(command, args, { invocation, settings: () => readSettings(process.env) }))
   }
-  // Needs no settings, which may still lack the keys.
-  if (command === 'keys') return runKeys(args, invocation)
-  if (command === 'create-admin') return await createAdmin(args)
-  if (command === '--version' || command === '-v') return version()
-  if (command === '--help' || command === '-h') return usage(invocation)
-  throw new Error(`Unknown command "${command}".\n${usage(invocation)}`)
 }
 
 try {
@@ -76,5 +68,9 @@ try {
   // Without a .env file, the settings come from the environment alone.
   if (errorCode(error) !== 'ENOENT') throw error
 }
-const output = await run(process.argv.slice(2))
-if (output !== undefined) console.log(output)
+await run(process.argv.slice(2)).catch((error: unknown) => {
+  // Once the service is starting, close-with-grace handles its errors.
+  if (isServing) throw error
+  console.error(errorMessage(error))
+  process.exitCode = 1
+})

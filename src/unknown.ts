@@ -1,5 +1,6 @@
 /** Whether a value has properties to look at. Arrays count too. */
-export const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null
 
 /** The property of any value; undefined where there is none. */
 export const property = (value: unknown, name: string): unknown => isRecord(value) ? value[name] : undefined

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 
-// The fields of requests and responses. In requests, `description` completes "username must be …" in an error message.
+// The fields of requests and responses. In requests, `description` completes an error message: "username must be …".
 // In responses, bounds and examples only document the API: responses are not validated.
 
 // PostgreSQL rejects NUL (22021). A lone surrogate has no UTF-8 form, so two different texts would become equal.

@@ -11,8 +11,8 @@ const BODIES = ['application/json', 'application/x-www-form-urlencoded']
 
 /** A value that fits a schema, made of the schema's examples; undefined if one is missing. */
 export function exampleOf (schema: TSchema): unknown {
-  const [example]: unknown[] = Array.isArray(schema['examples']) ? schema['examples'] : []
-  if (example !== undefined) return example
+  const examples: unknown = schema['examples']
+  if (Array.isArray(examples)) return examples[0]
   if (KindGuard.IsUnion(schema)) return schema.anyOf[0] && exampleOf(schema.anyOf[0])
   if (KindGuard.IsArray(schema)) return [exampleOf(schema.items)]
   if (!KindGuard.IsObject(schema)) return schema.default
@@ -56,22 +56,24 @@ function describeResponse (status: string, response: TSchema): object {
   const examples = codes.length > 0
     ? Object.fromEntries(codes.map(code => [code, { value: errorExample(code) }]))
     : { success: { value: exampleOf(response) } }
+  const type = response['type'] === 'string' ? 'text/plain' : 'application/json'
   return {
     description: response.description ?? STATUS_CODES[status],
     headers: Object.fromEntries(Object.entries(responseHeaders).filter(([name]) => sent.includes(name.toLowerCase()))),
-    content: { [response['type'] === 'string' ? 'text/plain' : 'application/json']: { schema: sized(response), examples } }
+    content: { [type]: { schema: sized(response), examples } }
   }
 }
 
 /** postAuthSignin for POST /api/auth/signin. */
-const operationId = (method: string, url: string): string => method.toLowerCase() +
-  url.split(/\W+/).filter(word => word !== '' && word !== 'api').map(word => word.charAt(0).toUpperCase() + word.slice(1)).join('')
+function operationId (method: string, url: string): string {
+  const words = url.split(/\W+/).filter(word => word !== '' && word !== 'api')
+  return [method.toLowerCase(), ...words.map(word => word.charAt(0).toUpperCase() + word.slice(1))].join('')
+}
 
 const securityOf = (access: Access): SecurityRequirement[] => access === 'public' ? [] : token
 
-/** The body that a reader of the API needs to know: a union also admits the absence of a body, which has its own error. */
-const describedBody = (body: unknown): unknown =>
-  isRecord(body) && KindGuard.IsUnion(body) ? body.anyOf[0] : body
+/** The body to describe. A union also accepts the absence of a body, which has an error of its own. */
+const describedBody = (body: unknown): unknown => KindGuard.IsUnion(body) ? body.anyOf[0] : body
 
 /** A route's schemas as OpenAPI 3.1, completed by its access, its URL and the error catalogue. */
 export function describe ({ method, url, config, schema = {} }: RouteOptions): FastifySchema {

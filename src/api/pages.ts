@@ -9,7 +9,12 @@ export const Cursor = Type.Optional(Type.Integer({
   description: 'the `next` of the previous page'
 }))
 
-export const PageSize = Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'a whole number from 1 to 100' })
+export const PageSize = Type.Integer({
+  minimum: 1,
+  maximum: 100,
+  default: 20,
+  description: 'a whole number from 1 to 100'
+})
 
 export const SearchText = Type.Optional(Type.String({
   pattern: WELL_FORMED,

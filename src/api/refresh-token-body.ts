@@ -6,7 +6,8 @@ import { RefreshToken } from './fields.ts'
 export const RefreshTokenBody = Type.Union([
   Type.Object({
     refreshToken: Type.Optional(Type.Union([
-      Type.String({ maxLength: 16384, description: 'a text', examples: RefreshToken.examples }),
+      // Longer than any valid token, so that a malformed one is unknown (403) instead of invalid (400).
+      Type.String({ ...RefreshToken, pattern: '', maxLength: 16384, description: 'a text' }),
       Type.Null()
     ]))
   }, { additionalProperties: false }),

@@ -3,7 +3,9 @@ import { isRole, type Role, roles, toAuthority } from '../access.ts'
 import { ApiError } from '../errors.ts'
 
 /** Role names in a request, such as `user`. `toRoles` checks whether they exist. */
-export const RoleList = (maxItems: number) => Type.Array(Type.String({ maxLength: 64, description: 'the name of a role' }), {
+const RoleName = Type.String({ maxLength: 64, description: 'the name of a role' })
+
+export const RoleList = (maxItems: number) => Type.Array(RoleName, {
   maxItems,
   description: `a list of at most ${maxItems} role names`,
   examples: [['user']]

@@ -6,7 +6,11 @@ type HookName = 'onRequest' | 'preValidation' | 'onSend' | 'onError'
 type HandlerOf<Hook> = Exclude<Hook, undefined | readonly unknown[]>
 
 /** Runs a handler before those that a route declares for the same hook. For use in an `onRoute` hook. */
-export function prependHook<Name extends HookName> (route: RouteOptions, name: Name, handler: HandlerOf<RouteOptions[Name]>): void {
+export function prependHook<Name extends HookName> (
+  route: RouteOptions,
+  name: Name,
+  handler: HandlerOf<RouteOptions[Name]>
+): void {
   const declared: unknown[] = [route[name] ?? []].flat()
   Object.assign(route, { [name]: [handler, ...declared] })
 }

@@ -13,7 +13,10 @@ export const OwnUserResponse = Type.Object({
 })
 
 /** A user, as moderators and admins see it. */
-export const UserResponse = Type.Object({ ...OwnUserResponse.properties, disabled: Type.Boolean({ examples: [false] }) })
+export const UserResponse = Type.Object({
+  ...OwnUserResponse.properties,
+  disabled: Type.Boolean({ examples: [false] })
+})
 
 export interface User {
   id: number

@@ -39,7 +39,7 @@ export function readSettings (env: Record<string, string | undefined>): Settings
   const values: Record<string, unknown> = {}
   for (const [name, schema] of settingSchemas) {
     const given = env[name]
-    const initial = (development ? schema.development : undefined) ?? schema.derive?.(values) ?? schema.default
+    const initial: unknown = (development ? schema.development : undefined) ?? schema.derive?.(values) ?? schema.default
     const value: unknown = given ? parse(schema, given) : initial
     if (value !== undefined) values[name] = value
   }
@@ -49,7 +49,9 @@ export function readSettings (env: Record<string, string | undefined>): Settings
     const missing = env['JWT_KEYS_FILE'] ? 'REFRESH_SECRET' : 'JWT_SECRET'
     if (!env[missing]) faulty.add(missing)
   }
-  if (faulty.size > 0) throw new ConfigError([...faulty].map(name => `${name} must be ${settingSchemas.get(name)?.expected}`))
+  if (faulty.size > 0) {
+    throw new ConfigError([...faulty].map(name => `${name} must be ${settingSchemas.get(name)?.expected}`))
+  }
   return Value.Decode(settings, values)
 }
 

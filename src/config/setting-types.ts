@@ -7,14 +7,16 @@ FormatRegistry.Set('secret', text => Buffer.byteLength(text) >= 32)
 FormatRegistry.Set('postgres-url', text => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
 FormatRegistry.Set('http-url', text => /^https?:\/\//.test(text) && URL.canParse(text))
 FormatRegistry.Set('redis-url', text => /^rediss?:\/\//.test(text) && URL.canParse(text))
-FormatRegistry.Set('origin', text => ['*', 'localhost'].includes(text) || (URL.canParse(text) && new URL(text).origin === text))
+FormatRegistry.Set('origin', text =>
+  ['*', 'localhost'].includes(text) || (URL.canParse(text) && new URL(text).origin === text))
 // The range names are those of proxy-addr, which Fastify uses. It also takes `true` and a number of hops, but either
 // would let a client forge its address.
 FormatRegistry.Set('proxy', text => {
   const [address = '', bits, ...rest] = text.split('/')
   const family = isIP(address)
   if (family === 0) return ['loopback', 'linklocal', 'uniquelocal'].includes(text)
-  return bits === undefined || (rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+  if (bits === undefined) return true
+  return rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)
 })
 
 /** What a setting's schema has beside its type: for error messages, docs/configuration.md and .env.example. */
@@ -41,7 +43,8 @@ export interface SettingOptions extends SchemaOptions {
  */
 export function integer (minimum: number, maximum: number, initial: number, description: string, unit?: string) {
   const expected = `a whole number${unit === undefined ? '' : ` of ${unit}`} from ${minimum} to ${maximum}`
-  return Type.Integer({ minimum, maximum, description, expected, default: initial } satisfies SettingOptions & { minimum: number, maximum: number })
+  const options: SettingOptions = { description, expected, default: initial }
+  return Type.Integer({ minimum, maximum, ...options })
 }
 
 export const seconds = (minimum: number, maximum: number, initial: number, description: string) =>
@@ -57,5 +60,7 @@ export const secrets = (description: string) => Type.Array(Type.String({ format:
   default: []
 } satisfies SettingOptions)
 
-export const oneOf = <const T extends string>(names: readonly T[], options: Partial<SettingOptions> = {}) =>
-  Type.Unsafe<T>(Type.Union(names.map(name => Type.Literal(name)), { ...options, expected: `one of ${names.join(', ')}` }))
+export function oneOf<const T extends string> (names: readonly T[], options: Partial<SettingOptions> = {}) {
+  const expected = `one of ${names.join(', ')}`
+  return Type.Unsafe<T>(Type.Union(names.map(name => Type.Literal(name)), { ...options, expected }))
+}

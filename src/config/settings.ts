@@ -64,8 +64,16 @@ export const settings = Type.Object({
     format: 'secret'
   })),
   REFRESH_SECRET_ACCEPTED: secrets('Further secrets whose refresh tokens are accepted. See keys.md.'),
-  JWT_ISSUER: text({ description: 'The `iss` claim of access tokens.', expected: 'a name or URL', default: 'gatehouse' }),
-  JWT_AUDIENCE: text({ description: 'The `aud` claim of access tokens.', expected: 'a name or URL', default: 'gatehouse' }),
+  JWT_ISSUER: text({
+    description: 'The `iss` claim of access tokens.',
+    expected: 'a name or URL',
+    default: 'gatehouse'
+  }),
+  JWT_AUDIENCE: text({
+    description: 'The `aud` claim of access tokens.',
+    expected: 'a name or URL',
+    default: 'gatehouse'
+  }),
   ACCESS_TOKEN_TTL: seconds(1, 86400, 3600, 'Lifetime of an access token.'),
   REFRESH_TOKEN_TTL: seconds(1, 31536000, 86400, 'Lifetime of a session, counted from sign-in. A refresh never ' +
     'extends it.'),
@@ -77,7 +85,8 @@ export const settings = Type.Object({
   }),
   REFRESH_GRACE: seconds(0, 300, 10, 'Time for which a superseded refresh token is still accepted, for example from ' +
     'a second browser tab.'),
-  MAX_SESSIONS_PER_USER: integer(1, 10000, 50, 'Maximum number of sessions per user. A further sign-in ends the oldest.'),
+  MAX_SESSIONS_PER_USER: integer(1, 10000, 50, 'Maximum number of sessions per user. A further sign-in ends ' +
+    'the oldest.'),
   SESSION_CACHE: oneOf(['on', 'off'], {
     description: '`off` asks the database on every authenticated request, for database engines without LISTEN.',
     default: 'on'
@@ -97,8 +106,10 @@ export const settings = Type.Object({
     'throttle delays further attempts.'),
   SIGNIN_DELAY: seconds(1, 3600, 30, 'First delay of the sign-in throttle. It doubles with each further failure.'),
   SIGNIN_DELAY_MAX: seconds(1, 86400, 900, 'Maximum delay of the sign-in throttle.'),
-  RATE_LIMIT_SIGNUP: integer(0, 1_000_000, 300, 'Maximum number of sign-ups per minute and address; 0 disables the limit.'),
-  RATE_LIMIT_SIGNIN: integer(0, 1_000_000, 600, 'Maximum number of sign-ins per minute and address; 0 disables the limit.'),
+  RATE_LIMIT_SIGNUP: integer(0, 1_000_000, 300, 'Maximum number of sign-ups per minute and address; 0 disables ' +
+    'the limit.'),
+  RATE_LIMIT_SIGNIN: integer(0, 1_000_000, 600, 'Maximum number of sign-ins per minute and address; 0 disables ' +
+    'the limit.'),
   RATE_LIMIT_REFRESH: integer(0, 1_000_000, 600, 'Maximum number of refreshes per minute and session, and of ' +
     'refreshes without a valid token per minute and address; 0 disables the limit.'),
   SIGNUP_ROLES: Type.Array(oneOf(roles), {
@@ -127,7 +138,8 @@ export const settings = Type.Object({
     derive: (values: Readonly<Record<string, unknown>>) => hashConcurrency(values['WORKERS']),
     defaultText: 'the number of cores, at most 3; with WORKERS, divided among them'
   },
-  ARGON2_QUEUE: integer(0, 100000, 128, 'Maximum number of queued password hashes per process. Further requests get 503.')
+  ARGON2_QUEUE: integer(0, 100000, 128, 'Maximum number of queued password hashes per process. Further requests ' +
+    'get 503.')
 })
 
 export type Settings = Static<typeof settings>

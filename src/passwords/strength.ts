@@ -19,7 +19,11 @@ function wordsOf (names: readonly string[]): string[] {
  * @param common passwords in lower case
  * @returns what completes "The password is"; undefined if the password is acceptable
  */
-export function weaknessOf (password: string, names: readonly string[], common: ReadonlySet<string>): string | undefined {
+export function weaknessOf (
+  password: string,
+  names: readonly string[],
+  common: ReadonlySet<string>
+): string | undefined {
   const text = password.toLowerCase()
   if (common.has(text)) return 'one of the most common'
   const rest = wordsOf(names).reduce((left, word) => left.replaceAll(word, ''), text)

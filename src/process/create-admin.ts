@@ -24,7 +24,7 @@ The password is asked for, or read from a pipe.`
  * @throws Error with the usage, or with the reason why no admin was created
  */
 export async function runCreateAdmin (
-  settings: Settings,
+  settings: () => Settings,
   args: string[],
   { invocation, readPassword }: { invocation: Invocation, readPassword: () => Promise<string> }
 ): Promise<string> {
@@ -39,7 +39,7 @@ export async function runCreateAdmin (
   if (help) return usage(invocation)
   if (!username || !email) throw new Error(usage(invocation))
   checkForm({ username, email })
-  const { config, close } = await completeSettings(settings, { share: true })
+  const { config, close } = await completeSettings(settings(), { share: true })
   try {
     return await createAdmin(config, { username, email }, readPassword)
   } finally {
@@ -58,7 +58,11 @@ function checkForm ({ username, email }: Names): void {
  * @returns the message of the sign-up
  * @throws Error with that message, if the sign-up was rejected
  */
-export async function createAdmin (config: Config, { username, email }: Names, readPassword: () => Promise<string>): Promise<string> {
+export async function createAdmin (
+  config: Config,
+  { username, email }: Names,
+  readPassword: () => Promise<string>
+): Promise<string> {
   const app = await buildApp({ ...config, SIGNUP_ROLES: ['admin'], LOG_LEVEL: 'silent' })
   try {
     const [taken] = await app.db.query(availability(username, email))

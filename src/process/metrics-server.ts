@@ -59,6 +59,6 @@ async function serveMetrics (config: Config, read: () => Promise<string>, log: L
     await once(server, 'listening')
     log.info(`Metrics at http://${host}:${port}/metrics`)
   } catch (error) {
-    log.warn(`Metrics are not served: ${errorMessage(error)}. Set METRICS_PORT to another port, or to 0 to disable them.`)
+    log.warn(`Metrics are not served: ${errorMessage(error)}. Set METRICS_PORT to another port, or to 0.`)
   }
 }

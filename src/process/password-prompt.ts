@@ -20,12 +20,11 @@ export async function promptPassword (
     output.write(prompt)
     const answered = new AbortController()
     try {
-      const [line]: unknown[] = await Promise.race([
-        once(terminal, 'line', { signal: answered.signal }),
+      return await Promise.race([
+        once(terminal, 'line', { signal: answered.signal }).then(([line]: unknown[]) => String(line)),
         // Ctrl-C or Ctrl-D.
         once(terminal, 'close', { signal: answered.signal }).then(() => { throw new Error('No password was entered.') })
       ])
-      return String(line)
     } finally {
       answered.abort()
       output.write('\n')

@@ -22,8 +22,8 @@ export async function findRunAs (paths: string[]): Promise<RunAs | undefined> {
   /* c8 ignore start: covered where the tests run as root, as in CI */
   const id = async (flag: string) => Number((await exec('id', [flag, 'nobody'])).stdout)
   const [uid, gid] = await Promise.all([id('-u'), id('-g')])
-  const passable = await Promise.all(paths.flatMap(ancestors).map(async folder => ((await stat(folder)).mode & 0o001) !== 0))
-  return { uid, gid, isLockedOut: passable.includes(false) }
+  const folders = await Promise.all(paths.flatMap(ancestors).map(async folder => await stat(folder)))
+  return { uid, gid, isLockedOut: folders.some(({ mode }) => (mode & 0o001) === 0) }
 }
 /* c8 ignore stop */
 

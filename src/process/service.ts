@@ -21,15 +21,12 @@ export class Service {
   #starting: Promise<FastifyInstance> | undefined
   #app: FastifyInstance | undefined
   #workers: Workers | undefined
+  /** Whether the start has finished. The errors before that concern the settings, the port or the database. */
+  isListening = false
 
   constructor (settings: Settings, stream: LogStream) {
     this.#settings = settings
     this.#stream = stream
-  }
-
-  /** Whether the start got as far as the app. Errors before that concern the settings or the database. */
-  get hasApp (): boolean {
-    return this.#app !== undefined
   }
 
   /** @returns the log */
@@ -42,6 +39,7 @@ export class Service {
       log.warn(`Development mode: anybody may sign up as ${config.SIGNUP_ROLES.join(', ')}, and the data is in ` +
         `${config.DATA_DIR}. For production, set DATABASE_URL and JWT_SECRET.`)
     }
+    this.isListening = true
     return log
   }
 
@@ -68,7 +66,7 @@ export class Service {
     try {
       await app.listen({ host: config.HOST, port: config.PORT })
     } catch (error) {
-      throw explainListen(error, config)
+      throw explainListenError(error, config)
     }
     await publishMetrics(app, config)
     return app.log
@@ -83,17 +81,14 @@ export class Service {
   }
 }
 
-/** What to do about an error of `listen`; the error itself if that is unknown. */
-function explainListen (error: unknown, { HOST, PORT }: Config): unknown {
-  const known: Record<string, string> = {
+/** An error of `listen` with a message that says what to do; the error itself if it is unknown. */
+function explainListenError (error: unknown, { HOST, PORT }: Config): unknown {
+  const messages: Record<string, string> = {
     EADDRINUSE: `Port ${PORT} is in use. Set PORT to another port.`,
     EACCES: `This user may not listen on port ${PORT}. Set PORT to a port above 1023.`,
     EADDRNOTAVAIL: `${HOST} is not an address of this machine. Set HOST to one, or to 0.0.0.0 for all of them.`,
     ENOTFOUND: `The host name ${HOST} is unknown. Set HOST to an address of this machine.`
   }
-  const message = known[errorCode(error)]
-  return message === undefined ? error : new StartError(message, { cause: error })
+  const message = messages[errorCode(error)]
+  return message === undefined ? error : new Error(message, { cause: error })
 }
-
-/** An error that prevents the start, whose message says what to do. */
-export class StartError extends Error {}

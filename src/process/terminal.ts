@@ -9,7 +9,8 @@ export async function prettyStream (): Promise<LogStream> {
 
 /** Prints what to open, once the service listens. */
 export function printAddresses ({ HOST, PORT, DOCS, METRICS_HOST, METRICS_PORT }: Settings): void {
-  const url = (host: string, port: number, path = '') => `http://${host === '0.0.0.0' ? 'localhost' : host}:${port}${path}`
+  const url = (host: string, port: number, path = '') =>
+    `http://${host === '0.0.0.0' ? 'localhost' : host}:${port}${path}`
   console.log(['',
     `  Service   ${url(HOST, PORT)}`,
     ...DOCS === 'on' ? [`  API       ${url(HOST, PORT, '/docs')}`] : [],

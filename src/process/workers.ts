@@ -47,7 +47,10 @@ export class Workers {
    */
   async start (): Promise<void> {
     const first = this.#fork()
-    const isListening = await Promise.race([once(first, 'listening').then(() => true), once(first, 'exit').then(() => false)])
+    const isListening = await Promise.race([
+      once(first, 'listening').then(() => true),
+      once(first, 'exit').then(() => false)
+    ])
     if (this.#closing) return
     if (!isListening) throw new Error('The first worker did not start.')
     this.#replaceOnExit(first)
@@ -96,12 +99,12 @@ export class Workers {
  * @returns the exit code; null if a signal ended the worker
  */
 async function closeWorker (worker: Worker): Promise<number | null> {
-  const exited: Promise<Array<number | null>> = once(worker, 'exit')
+  const exited = once(worker, 'exit')
   // Repeated, because a worker that is still loading has no listener yet, and a failure means that it is exiting.
   const send = () => { worker.send(CLOSE, () => {}) }
   const sending = setInterval(send, 100)
   send()
-  const [code] = await exited
+  await exited
   clearInterval(sending)
-  return code ?? null
+  return worker.process.exitCode
 }

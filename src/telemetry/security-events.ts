@@ -26,6 +26,6 @@ const ROUTINE: readonly SecurityEvent[] = [
  * Logs a security event with the request's id and the client's address.
  * @param fields ids, roles and counts; never what a user typed, which may be a password in the wrong field
  */
-export function logSecurityEvent (request: FastifyRequest, event: SecurityEvent, fields: Record<string, unknown> = {}): void {
+export function logSecurityEvent (request: FastifyRequest, event: SecurityEvent, fields: object = {}): void {
   request.log[ROUTINE.includes(event) ? 'info' : 'warn']({ event, ip: clientAddress(request), ...fields }, event)
 }

@@ -59,7 +59,7 @@ function find (keys: readonly SigningKey[], kid: string): SigningKey {
 function generateKey (alg: Algorithm): KeyObject {
   if (alg === 'EdDSA') return generateKeyPairSync('ed25519').privateKey
   if (alg === 'ES256') return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
-  // The minimum of RS256 (RFC 7518 §3.3): with 3072 bits a signature, which sign-in waits for, takes three times as long.
+  // The minimum of RS256 (RFC 7518 §3.3). With 3072 bits a signature, which sign-in waits for, takes thrice as long.
   return generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
 }
 

@@ -1,4 +1,6 @@
-import { createHash, createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject, sign, verify } from 'node:crypto'
+import {
+  createHash, createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject, sign, verify
+} from 'node:crypto'
 import { isRecord, property } from '../unknown.ts'
 
 /** The algorithms of JWT_KEYS_FILE. The first is the default: its signatures are short and fast to make. */
@@ -74,10 +76,14 @@ function toKey (entry: Entry): SigningKey | string {
   if (typeof privateKey === 'string') return privateKey
   const kind = kindOf(privateKey)
   if (typeof kind === 'string') return kind
-  if (namedAlg !== undefined && namedAlg !== kind.alg) return `has an alg other than ${kind.alg}, which its type requires`
+  if (namedAlg !== undefined && namedAlg !== kind.alg) {
+    return `has an alg other than ${kind.alg}, which its type requires`
+  }
   const publicJwk = createPublicKey(privateKey).export({ format: 'jwk' })
   const kid = namedKid ?? thumbprint(publicJwk)
-  if (typeof kid !== 'string' || kid.length === 0 || kid.length > 128) return 'has a kid that is not a text of 1 to 128 characters'
+  if (typeof kid !== 'string' || kid.length === 0 || kid.length > 128) {
+    return 'has a kid that is not a text of 1 to 128 characters'
+  }
   if (!signs(privateKey)) return 'cannot sign: its private and its public part do not match'
   return { kid, ...kind, privateKey, publicJwk: { ...publicJwk, kid, alg: kind.alg, use: 'sig' } }
 }
@@ -85,8 +91,10 @@ function toKey (entry: Entry): SigningKey | string {
 function importJwk (jwk: Record<string, unknown>): KeyObject | string {
   const { kty, d, use = 'sig', key_ops: operations = ['sign'] } = jwk
   if (kty === 'oct') return 'is a secret (oct); set it as JWT_SECRET or JWT_SECRET_ACCEPTED instead'
-  if (typeof d !== 'string') return 'is a public key; the file must contain private keys, whose public keys the service publishes'
-  if (use !== 'sig' || !Array.isArray(operations) || !operations.includes('sign')) return 'is not for signing, according to its use or key_ops'
+  if (typeof d !== 'string') return 'is a public key; the file must contain private keys'
+  if (use !== 'sig' || !Array.isArray(operations) || !operations.includes('sign')) {
+    return 'is not for signing, according to its use or key_ops'
+  }
   try {
     return createPrivateKey({ key: jwk, format: 'jwk' })
   } catch {
@@ -95,8 +103,12 @@ function importJwk (jwk: Record<string, unknown>): KeyObject | string {
 }
 
 function importPem ({ label, pem }: { label: string, pem: string }): KeyObject | string {
-  if (label === 'ENCRYPTED PRIVATE KEY' || /^Proc-Type:.*ENCRYPTED/m.test(pem)) return 'is encrypted; decrypt it with openssl pkey'
-  if (!/^(EC |RSA )?PRIVATE KEY$/.test(label)) return 'is not a PKCS #8, SEC 1 or PKCS #1 private key; convert it with openssl pkey'
+  if (label === 'ENCRYPTED PRIVATE KEY' || /^Proc-Type:.*ENCRYPTED/m.test(pem)) {
+    return 'is encrypted; decrypt it with openssl pkey'
+  }
+  if (!/^(EC |RSA )?PRIVATE KEY$/.test(label)) {
+    return 'is not a PKCS #8, SEC 1 or PKCS #1 private key; convert it with openssl pkey'
+  }
   try {
     return createPrivateKey(pem)
   } catch {
@@ -105,11 +117,14 @@ function importPem ({ label, pem }: { label: string, pem: string }): KeyObject |
 }
 
 /** The algorithm of a key. Node would also sign with secp256k1, Ed448 and RSA-PSS keys, which no token here may use. */
-function kindOf ({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): Pick<SigningKey, 'alg' | 'signature'> | string {
+function kindOf (key: KeyObject): Pick<SigningKey, 'alg' | 'signature'> | string {
+  const { asymmetricKeyType, asymmetricKeyDetails } = key
   const { modulusLength = 0, namedCurve } = { ...asymmetricKeyDetails }
   if (asymmetricKeyType === 'ed25519') return { alg: 'EdDSA', signature: 64 }
   if (asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return { alg: 'ES256', signature: 64 }
-  if (asymmetricKeyType === 'rsa' && modulusLength >= 2048) return { alg: 'RS256', signature: Math.ceil(modulusLength / 8) }
+  if (asymmetricKeyType === 'rsa' && modulusLength >= 2048) {
+    return { alg: 'RS256', signature: Math.ceil(modulusLength / 8) }
+  }
   const size = namedCurve ?? (modulusLength > 0 ? `${modulusLength} bits` : '')
   return `is ${[asymmetricKeyType, size].filter(Boolean).join(', ')}: ${EXPECTED}`
 }

@@ -65,7 +65,8 @@ export default (async (fastify, { config }) => {
     await rejectTaken(username, email)
     const passwordHash = await passwords.hash(password)
     try {
-      const [user] = await db.query(insertUser({ username, email, passwordHash, roles }, { actorId, ip: clientAddress(request) }))
+      const author = { actorId, ip: clientAddress(request) }
+      const [user] = await db.query(insertUser({ username, email, passwordHash, roles }, author))
       logSecurityEvent(request, 'user_created', { userId: user?.id, actorId, roles })
     } catch (error) {
       // Checked again, since PostgreSQL does not define which index is reported if both are violated.

@@ -8,7 +8,9 @@ import { toUserResponse, UserResponse } from '../../../src/api/users.ts'
 const Query = Type.Object({
   limit: PageSize,
   after: Cursor,
-  role: Type.Optional(Type.Unsafe<Role>({ type: 'string', enum: [...roles], description: `one of ${roles.join(', ')}` })),
+  role: Type.Optional(Type.Unsafe<Role>({
+    type: 'string', enum: [...roles], description: `one of ${roles.join(', ')}`
+  })),
   search: SearchText
 }, { additionalProperties: false })
 

@@ -53,7 +53,10 @@ export default (async (fastify, { config }) => {
   })
 
   fastify.delete('/me', {
-    config: { access: 'signed-in', errors: ['PASSWORD_INVALID', 'SIGNIN_THROTTLED', 'BUSY', 'USER_NOT_FOUND', 'LAST_ADMIN'] },
+    config: {
+      access: 'signed-in',
+      errors: ['PASSWORD_INVALID', 'SIGNIN_THROTTLED', 'BUSY', 'USER_NOT_FOUND', 'LAST_ADMIN']
+    },
     schema: {
       summary: 'Deletes the caller\'s own user.',
       body: Type.Object({ password: GivenPassword }, { additionalProperties: false }),
