@@ -2,11 +2,11 @@ import fp from 'fastify-plugin'
 import type { Config } from '../src/config/read-settings.ts'
 import { DOCS_PATH } from './openapi.ts'
 
-// The page's scripts and styles are files of the package; it draws its icons as data, and calls this service.
+// The page loads the package's scripts and styles, has its icons as data: URLs, and calls this service.
 const policy = [
   'default-src \'none\'',
   'script-src \'self\'',
-  // The hash is that of the one style the page's script writes into the page itself.
+  // The hash of the one style that the page's script adds to the page.
   'style-src \'self\' \'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w=\'',
   'img-src \'self\' data:',
   'connect-src \'self\'',
@@ -15,17 +15,39 @@ const policy = [
   'frame-ancestors \'none\''
 ].join('; ')
 
-/** A page on which a person reads the API and calls it, with the document it is made of as JSON and as YAML. */
+const logo = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 130 30">
+  <text y="22" font-family="sans-serif" font-size="22" font-weight="bold" fill="#fff">gatehouse</text></svg>`
+
+const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">
+  <path d="M1 15V5l7-4 7 4v10h-4V9a3 3 0 0 0-6 0v6z" fill="#1b6b4a"/></svg>`
+
+const styles = `
+  /* There is only one document to explore. */
+  .swagger-ui .topbar .download-url-wrapper { display: none }
+  @media (max-width: 640px) {
+    .swagger-ui .wrapper { padding: 0 8px }
+    .swagger-ui .response-col_links { display: none }
+    .swagger-ui .responses-inner, .swagger-ui .parameters-container, .swagger-ui .table-container { overflow-x: auto }
+    .swagger-ui .opblock-summary-path { word-break: break-all }
+  }
+`
+
+/** A page that shows the API and can call it, next to the document it is made of, as JSON and as YAML. */
 export default fp<{ config: Config }>(async function docs (fastify, { config }) {
   if (config.DOCS === 'off') return
   const { default: swaggerUi } = await import('@fastify/swagger-ui')
   await fastify.register(swaggerUi, {
     routePrefix: DOCS_PATH,
     staticCSP: policy,
-    theme: { title: 'gatehouse' },
+    logo: { type: 'image/svg+xml', content: logo },
+    theme: {
+      title: 'gatehouse',
+      css: [{ filename: 'gatehouse.css', content: styles }],
+      favicon: [{ filename: 'gatehouse.svg', rel: 'icon', sizes: 'any', type: 'image/svg+xml', content: Buffer.from(icon) }]
+    },
     uiConfig: {
-      // The token of one person is not left in the browser for the next.
-      persistAuthorization: false,
+      // Keeps the token over a reload, in the browser's local storage.
+      persistAuthorization: true,
       docExpansion: 'list',
       tryItOutEnabled: true
     }

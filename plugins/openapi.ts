@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import { describe } from '../src/api/openapi.ts'
-import { securitySchemes, tags } from '../src/api/openapi-components.ts'
+import { securitySchemes, sortPaths, tags } from '../src/api/openapi-components.ts'
 import type { Config } from '../src/config/read-settings.ts'
 
 /** The URL that served the document. x-internal, which an OWASP rule asks for: not limited to an internal network. */
@@ -33,7 +33,11 @@ export default fp<{ config: Config }>(async function openapi (fastify, { config 
       tags,
       components: { securitySchemes }
     },
-    transform: ({ route, url }) => ({ url, schema: describe(route) })
+    transform: ({ route, url }) => ({ url, schema: describe(route) }),
+    transformObject (document) {
+      if (!('openapiObject' in document)) return document.swaggerObject
+      return Object.assign(document.openapiObject, { paths: sortPaths({ ...document.openapiObject.paths }) })
+    }
   })
 
   // The routes of @fastify/swagger-ui declare no access, which the guard requires.

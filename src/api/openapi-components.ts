@@ -26,8 +26,13 @@ export type SecurityRequirement = Record<string, readonly string[]>
 /** Either header. */
 export const token: SecurityRequirement[] = [{ bearer: [] }, { accessToken: [] }]
 
-/** Neither header, or either: for the `schema.security` of a public route that lets some callers do more. */
-export const tokenOrNone: SecurityRequirement[] = [{}, ...token]
+/** The routes that a reader needs first, in this order. The others follow by URL. */
+const FIRST = ['/api/auth/signup', '/api/auth/signin', '/api/auth/refreshtoken', '/api/auth/signout']
+
+export function sortPaths<Item> (paths: Record<string, Item>): Record<string, Item> {
+  const rank = (url: string) => FIRST.includes(url) ? FIRST.indexOf(url) : FIRST.length
+  return Object.fromEntries(Object.entries(paths).sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1)))
+}
 
 /** By the spelling that OpenAPI linters look for. Header names are case-insensitive. */
 export const responseHeaders: Record<string, object> = {
