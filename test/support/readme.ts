@@ -28,7 +28,8 @@ export function answersOf (blocks: readonly Block[], block: Block): string[] {
 
 /** Differences between promised and printed lines. An ellipsis in a promise stands for any text. */
 export function answerFaults (promised: readonly string[], printed: readonly string[]): string[] {
-  const pattern = (line: string) => new RegExp(`^${line.split('…').map(part => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.+')}$`)
+  const escape = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  const pattern = (line: string) => new RegExp(`^${line.split('…').map(escape).join('.+')}$`)
   const length = Math.max(promised.length, printed.length)
   return Array.from({ length }, (_, index) => [promised[index], printed[index]])
     .filter(([expected, found]) => expected === undefined || found === undefined || !pattern(expected).test(found))
@@ -104,7 +105,11 @@ export interface Run {
  * instead of run, but for create-admin.
  * @param input what is typed into commands that ask for something
  */
-export async function runBlocks (t: Test, blocks: readonly Block[], { DATABASE_URL, input }: { DATABASE_URL: string, input: string }): Promise<Run> {
+export async function runBlocks (
+  t: Test,
+  blocks: readonly Block[],
+  { DATABASE_URL, input }: { DATABASE_URL: string, input: string }
+): Promise<Run> {
   const folder = await createFolder(t)
   const commands = join(folder, 'commands')
   const environment = join(folder, 'environment')

@@ -22,7 +22,8 @@ const display = (value: unknown): string => Array.isArray(value) ? value.join(',
 export const unitOf = ({ expected }: SettingSchema): string => /^a whole number of (\w+) /.exec(expected)?.[1] ?? ''
 
 function defaultOf (schema: SettingSchema): string {
-  const { defaultText, default: initial, development } = schema
+  const { defaultText, development } = schema
+  const initial: unknown = schema.default
   if (defaultText !== undefined) return defaultText
   const value = initial === undefined || display(initial) === '' ? 'none' : `${code(display(initial))} ${unitOf(schema)}`.trim()
   return development === undefined ? value : `${value}; in development mode ${code(display(development))}`
