@@ -1,11 +1,15 @@
 import Fastify from 'fastify'
 import guard from './guard.js'
 
-const { GATEHOUSE = 'http://localhost:8080', JWT_ISSUER, JWT_AUDIENCE, JWKS_MAX_AGE = '300', HOST = 'localhost', PORT = '3000' } = process.env
+const {
+  GATEHOUSE = 'http://localhost:8080', JWT_ISSUER, JWT_AUDIENCE, JWKS_MAX_AGE = '300', HOST = 'localhost', PORT = '3000'
+} = process.env
 
 const app = Fastify({ logger: true })
 
-await app.register(guard, { gatehouse: GATEHOUSE, issuer: JWT_ISSUER, audience: JWT_AUDIENCE, maxAge: Number(JWKS_MAX_AGE) })
+await app.register(guard, {
+  gatehouse: GATEHOUSE, issuer: JWT_ISSUER, audience: JWT_AUDIENCE, maxAge: Number(JWKS_MAX_AGE)
+})
 
 app.get('/', { config: { roles: 'public' } }, async () => ({ message: 'The public catalogue.' }))
 
