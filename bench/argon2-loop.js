@@ -2,12 +2,14 @@ import { performance } from 'node:perf_hooks'
 import reference from 'argon2'
 import * as fast from '@node-rs/argon2'
 
-// The ceiling of a sign-in: verifications of gatehouse's default cost and nothing else, two at a time.
-const hash = await reference.hash('correct horse', { type: reference.argon2id, memoryCost: 19456, timeCost: 2, parallelism: 1 })
+// The upper bound of a sign-in: verifications at gatehouse's default cost and nothing else, two at a time.
+const hash = await reference.hash('correct horse', {
+  type: reference.argon2id, memoryCost: 19456, timeCost: 2, parallelism: 1
+})
 
 const IMPLEMENTATIONS = { argon2: reference, '@node-rs/argon2': fast }
 
-/** A contestant that is a loop in this process. */
+/** A contestant that is a loop in this process instead of a server. */
 export const argon2Loop = name => ({
   name,
   async run (seconds) {

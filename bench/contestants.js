@@ -3,8 +3,10 @@ import { SECRET, startService } from './service.js'
 
 const file = path => fileURLToPath(new URL(path, import.meta.url))
 
-/** gatehouse as shipped, but for the limits of requests, which a benchmark is made to exceed. */
-const UNLIMITED = { RATE_LIMIT_SIGNUP: '0', RATE_LIMIT_SIGNIN: '0', RATE_LIMIT_REFRESH: '0', SIGNUP_ROLES: 'user,moderator,admin' }
+/** gatehouse as shipped, except for the rate limits, which a benchmark exceeds, and the roles of sign-ups. */
+const UNLIMITED = {
+  RATE_LIMIT_SIGNUP: '0', RATE_LIMIT_SIGNIN: '0', RATE_LIMIT_REFRESH: '0', SIGNUP_ROLES: 'user,moderator,admin'
+}
 
 const PEERS = {
   gatehouse: { path: '../dist/src/server.js', env: UNLIMITED },
@@ -17,12 +19,13 @@ const PEERS = {
   'better-auth cookie': { path: './peers/better-auth.js', env: { COOKIE_CACHE: 'on' } }
 }
 
-/** Starts the contestants by name, each its own process over the same PostgreSQL. */
+/** Starts contestants by name, each as a process of its own over the same PostgreSQL. */
 export async function startContestants (names, databaseUrl) {
   const services = {}
   for (const name of names) {
     const { path, env = {} } = PEERS[name]
-    services[name] = await startService(name, ['--enable-source-maps', file(path)], { DATABASE_URL: databaseUrl, JWT_SECRET: SECRET, ...env })
+    const settings = { DATABASE_URL: databaseUrl, JWT_SECRET: SECRET, ...env }
+    services[name] = await startService(name, ['--enable-source-maps', file(path)], settings)
   }
   return services
 }

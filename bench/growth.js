@@ -5,16 +5,16 @@ import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
-import { EmbeddedPostgres } from '../dist/src/embedded-postgres.js'
-import { liveSession } from '../dist/sql/authority.js'
 import { migrate } from '../dist/sql/migrate.js'
-import { insertSession, rotateSession } from '../dist/sql/refresh-tokens.js'
+import { rotateSession } from '../dist/sql/rotation.js'
+import { insertSession, liveSession } from '../dist/sql/sessions.js'
 import { credentialsByUsername } from '../dist/sql/users.js'
+import { EmbeddedPostgres } from '../dist/src/process/embedded-postgres.js'
 import { median } from './report.js'
 
-// npm run bench:growth [-- --sizes=1000,100000,1000000 --rotations=1000000]: what the service's statements cost as
-// the tables grow, and what a million refreshes of the same thousand sessions leave behind. Every size has a database
-// of its own, and they are asked in turn, so that whatever else the machine does meets all of them alike.
+// npm run bench:growth [-- --sizes=1000,100000,1000000 --rotations=1000000]: the duration of the service's statements
+// as the tables grow, and the size of the table after a million refreshes of the same thousand sessions. Every size has
+// a database of its own. The databases are asked in turn, so that other load on the machine affects all of them alike.
 
 const { values } = parseArgs({
   options: { sizes: { type: 'string', default: '1000,100000,1000000' }, rotations: { type: 'string', default: '1000000' } }
@@ -27,23 +27,23 @@ const HASH = '$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAA
 const RULES = { step: 0, grace: 10, idle: 0 }
 
 const STATEMENTS = {
-  'sign-in look-up': ({ userId }) => credentialsByUsername(`user${userId}`),
-  'sign-in session': ({ userId }) => insertSession({
-    userId, passwordHash: HASH, sessionId: uuidv7(), ttl: 86400, ip: '127.0.0.1', userAgent: null, most: 50
+  'sign-in: look-up': ({ userId }) => credentialsByUsername(`user${userId}`),
+  'sign-in: session': ({ userId }) => insertSession({
+    userId, passwordHash: HASH, sessionId: uuidv7(), ttl: 86400, ip: '127.0.0.1', userAgent: null, maxSessions: 50
   }),
   refresh: row => rotateSession({ ...row, generation: 0 }, RULES),
-  'authority (a board not remembered)': ({ userId, sessionId }) => liveSession(userId, sessionId)
+  'session that is not cached': ({ userId, sessionId }) => liveSession(userId, sessionId)
 }
 
 async function connect (url) {
   const client = new pg.Client({ connectionString: url })
-  // What failed says so itself; without a listener the end of the server would hide it.
+  // The failing statement reports the error. Without a listener, the event would end the process first.
   client.on('error', () => {})
   await client.connect()
   return client
 }
 
-/** A database of that many users with a role and a session each; sessions in the order of their ids, as time makes them. */
+/** Fills a database with users who have a role and a session each. Session ids ascend, as they do over time. */
 async function grow (url, size) {
   await migrate(url)
   const client = await connect(url)
@@ -51,8 +51,8 @@ async function grow (url, size) {
     SELECT 'user' || n, 'user' || n || '@example.com', $1 FROM generate_series(1, $2::int) AS n`, [HASH, size])
   await client.query('INSERT INTO user_roles (user_id, role_id) SELECT id, 1 FROM users ON CONFLICT DO NOTHING')
   await client.query(`INSERT INTO refresh_tokens (user_id, id, expires_at, ip)
-    SELECT id, (lpad(to_hex(1760000000000 + id), 12, '0') || '7' || substr(md5(id::text), 1, 3) || '8' || substr(md5(id::text), 4, 15))::uuid,
-      now() + interval '1 day', '127.0.0.1' FROM users ORDER BY id`)
+    SELECT id, (lpad(to_hex(1760000000000 + id), 12, '0') || '7' || substr(md5(id::text), 1, 3) || '8' ||
+      substr(md5(id::text), 4, 15))::uuid, now() + interval '1 day', '127.0.0.1' FROM users ORDER BY id`)
   await client.query('VACUUM ANALYZE')
   const { rows } = await client.query(
     'SELECT user_id::int AS "userId", id AS "sessionId" FROM refresh_tokens ORDER BY random() LIMIT $1', [SAMPLES])
@@ -73,7 +73,7 @@ async function timeStatements (databases) {
       }
     }
   }
-  console.log('Median microseconds of a statement by users and sessions in the tables, and the largest over the smallest:')
+  console.log('Median duration of each statement in microseconds, by number of users and sessions, and largest ÷ smallest:')
   console.table(Object.fromEntries(Object.keys(STATEMENTS).map(name => {
     const medians = times.map(of => median(of[name]))
     return [name, {
@@ -83,13 +83,15 @@ async function timeStatements (databases) {
   })))
 }
 
-/** Sixteen connections, each with sessions of its own, as sixteen busy instances would. */
+/** Refreshes by sixteen connections, each with sessions of its own, as sixteen busy instances would. */
 async function rotate (url, client) {
   const CONNECTIONS = 16
   await client.query('VACUUM ANALYZE')
-  const { rows: kept } = await client.query('SELECT user_id::int AS "userId", id AS "sessionId" FROM refresh_tokens ORDER BY id LIMIT 1000')
+  const { rows: kept } = await client.query(
+    'SELECT user_id::int AS "userId", id AS "sessionId" FROM refresh_tokens ORDER BY id LIMIT 1000')
   await client.query('SELECT pg_stat_reset()')
-  const size = async () => (await client.query('SELECT pg_total_relation_size(\'refresh_tokens\')::int AS bytes')).rows[0].bytes
+  const size = async () =>
+    (await client.query('SELECT pg_total_relation_size(\'refresh_tokens\')::int AS bytes')).rows[0].bytes
   const before = await size()
   const begin = performance.now()
   await Promise.all(Array.from({ length: CONNECTIONS }, async (_, lane) => {
@@ -107,7 +109,8 @@ async function rotate (url, client) {
   await client.query('SELECT pg_stat_clear_snapshot()')
   const { rows: [stat] } = await client.query(
     'SELECT n_tup_upd::int AS updates, n_tup_hot_upd::int AS hot FROM pg_stat_user_tables WHERE relname = \'refresh_tokens\'')
-  console.log(`${stat.updates} refreshes of 1000 sessions in ${Math.round(seconds)} s: HOT ratio ${(stat.hot / stat.updates).toFixed(4)}, ` +
+  const ratio = (stat.hot / stat.updates).toFixed(4)
+  console.log(`${stat.updates} refreshes of 1000 sessions in ${Math.round(seconds)} s: HOT ratio ${ratio}, ` +
     `table and indexes ${Math.round(before / 1024)} KiB before, ${Math.round(await size() / 1024)} KiB after`)
 }
 
@@ -116,7 +119,7 @@ const postgres = await EmbeddedPostgres.at(join(dir, 'postgres'), 'bench')
 await postgres.start()
 const databases = []
 try {
-  const url = await postgres.url()
+  const url = postgres.url()
   const admin = await connect(url)
   const urlOf = size => Object.assign(new URL(url), { pathname: `/size_${size}` }).href
   for (const size of sizes) {

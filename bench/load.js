@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import autocannon from 'autocannon'
 import { Client, request } from 'undici'
 
-/** @typedef {{ rate: number, failed: number }} Measured requests answered as expected a second, and the others */
+/** @typedef {{ rate: number, failed: number }} Measured successful requests per second, and failed requests */
 
 /**
- * The same request over and over.
+ * Repeats one request.
  * @returns {Promise<Measured>}
  */
 export async function repeat ({ url, seconds, connections, ...rest }) {
@@ -15,44 +15,48 @@ export async function repeat ({ url, seconds, connections, ...rest }) {
 }
 
 export async function send (origin, path, { token, body } = {}) {
-  const reply = await request(`${origin}${path}`, {
+  const response = await request(`${origin}${path}`, {
     method: body === undefined ? 'GET' : 'POST',
     headers: { ...token && { 'x-access-token': token }, ...body !== undefined && { 'content-type': 'application/json' } },
     ...body !== undefined && { body: JSON.stringify(body) }
   })
-  return { status: reply.statusCode, body: await reply.body.text() }
+  return { status: response.statusCode, body: await response.body.text() }
 }
 
 /**
- * Each connection sends one request after the other, the next made from the reply before it.
- * @param {{ origin: string, path: string, seconds: number, connections: number, first: (index: number) => object, next: (body: object, reply: object, index: number) => object }} options
+ * Each connection sends one request after the other. `first` and `next` return the bodies; `next` is given the previous
+ * body and response.
+ * @param {{
+ *   origin: string, path: string, seconds: number, connections: number,
+ *   first: (index: number) => object, next: (body: object, response: object, index: number) => object
+ * }} options
  * @returns {Promise<Measured>}
  */
 export async function chain ({ origin, path, seconds, connections, first, next }) {
   const until = performance.now() + seconds * 1000
-  let answered = 0
+  let succeeded = 0
   let failed = 0
   await Promise.all(Array.from({ length: connections }, async (_, index) => {
     const client = new Client(origin)
     let body = first(index)
     while (performance.now() < until) {
-      const reply = await client.request({
+      const response = await client.request({
         method: 'POST', path, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body)
       })
-      const text = await reply.body.text()
-      // What comes back after the bell is not counted, or 64 slow requests under way would be a rate of their own.
-      if (reply.statusCode !== 200) failed++
-      else if (performance.now() < until) answered++
-      body = next(body, reply.statusCode === 200 ? JSON.parse(text) : {}, index)
+      const text = await response.body.text()
+      // Responses after the end are not counted: 64 slow requests in flight would distort the rate.
+      if (response.statusCode !== 200) failed++
+      else if (performance.now() < until) succeeded++
+      body = next(body, response.statusCode === 200 ? JSON.parse(text) : {}, index)
     }
     await client.close()
   }))
-  return { rate: answered / seconds, failed }
+  return { rate: succeeded / seconds, failed }
 }
 
 /**
- * One request every so often, whatever became of the one before; its latency counts from when it was due, so that a
- * server which stalls cannot hide by slowing the sender.
+ * Sends requests at a constant rate, whether or not earlier ones have completed. Latency is measured from the time at
+ * which a request was due, so that a stalled server does not reduce the load (coordinated omission).
  * @returns {Promise<{ p50: number, p99: number, failed: number }>} in milliseconds
  */
 export async function pace ({ origin, path, token, seconds, perSecond }) {

@@ -2,7 +2,7 @@ export const median = values => [...values].sort((a, b) => a - b)[Math.floor(val
 
 const round = value => value >= 100 ? Math.round(value) : Math.round(value * 10) / 10
 
-/** The table of the results, as Markdown. */
+/** The results as a Markdown table. */
 export function toTable (results) {
   const rows = results.flatMap(({ workload, contestants }) => {
     const own = contestants.find(({ name }) => name === 'gatehouse').median
@@ -11,11 +11,11 @@ export function toTable (results) {
       name === 'gatehouse' ? '' : `${(own / median).toFixed(2)}`, failed, memory ? Math.round(memory) : ''
     ])
   })
-  const head = ['workload', 'server', 'median a second (mix: p99 in ms)', 'lowest to highest', 'gatehouse is … times it', 'failed', 'MiB after']
+  const head = ['workload', 'server', 'median per second (mix: p99 in ms)', 'range', 'gatehouse ÷ server', 'failed', 'MiB after']
   return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n')
 }
 
-/** A chart of bars, one group per workload, each drawn relative to gatehouse. */
+/** The results as a bar chart with a group per workload. */
 export function toSvg (results, title) {
   const lines = []
   let y = 50

@@ -16,32 +16,39 @@ async function freePort () {
 }
 
 /**
- * A server as a process of its own, answering at its root.
+ * Starts a server as a process of its own, and waits until it responds.
  * @param {string} name
- * @param {string[]} args what node runs
+ * @param {string[]} args arguments of node
  * @param {Record<string, string>} env
  */
 export async function startService (name, args, env) {
   const port = await freePort()
   const began = performance.now()
   const child = spawn(process.execPath, args, {
-    env: { PATH: process.env.PATH, NODE_ENV: 'production', METRICS_PORT: '0', HOST: '127.0.0.1', PORT: String(port), ...env },
+    env: {
+      PATH: process.env.PATH,
+      NODE_ENV: 'production',
+      METRICS_PORT: '0',
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      ...env
+    },
     stdio: ['ignore', 'ignore', 'pipe']
   })
-  let said = ''
-  child.stderr.on('data', chunk => { said += chunk })
+  let stderr = ''
+  child.stderr.on('data', chunk => { stderr += chunk })
   const origin = `http://127.0.0.1:${port}`
   for (;;) {
-    if (child.exitCode !== null) throw new Error(`${name} ended: ${said}`)
-    if (performance.now() - began > 60_000) throw new Error(`${name} does not answer: ${said}`)
-    if (await fetch(origin).then(reply => reply.ok, () => false)) break
+    if (child.exitCode !== null) throw new Error(`${name} exited: ${stderr}`)
+    if (performance.now() - began > 60_000) throw new Error(`${name} does not respond: ${stderr}`)
+    if (await fetch(origin).then(response => response.ok, () => false)) break
     await sleep(10)
   }
   return {
     name,
     origin,
     startMs: performance.now() - began,
-    /** resident memory in MiB, as Linux counts it */
+    /** resident memory in MiB (Linux only) */
     memory: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))[1]) / 1024,
     async stop () {
       child.kill('SIGTERM')

@@ -4,34 +4,35 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { EmbeddedPostgres } from '../dist/src/embedded-postgres.js'
+import { EmbeddedPostgres } from '../dist/src/process/embedded-postgres.js'
 import { startContestants } from './contestants.js'
 import { send } from './load.js'
 import { median } from './report.js'
 import { PASSWORD } from './workloads.js'
 
-// npm run bench:soak [-- --minutes=10]: people come, look around for a while and leave, over and over; what the service
-// takes after minute 3 it may not take much more of at the end.
+// npm run bench:soak [-- --minutes=10]: repeated visits, each from a sign-up to a sign-out. The service must not take
+// much more memory at the end than after three minutes.
 
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '10' } } })
 const minutes = Number(values.minutes)
+/** Minutes after which the memory should no longer grow. */
 const SETTLED = Math.min(3, minutes / 2)
-const PEOPLE = 24
-const MOST = 1.15
+const VISITORS = 24
+const MAX_GROWTH = 1.15
 
 const dir = await mkdtemp(join(tmpdir(), 'gatehouse-soak-'))
 const postgres = await EmbeddedPostgres.at(join(dir, 'postgres'), 'bench')
 await postgres.start()
 let gatehouse
 try {
-  ({ gatehouse } = await startContestants(['gatehouse'], await postgres.url()))
+  ({ gatehouse } = await startContestants(['gatehouse'], postgres.url()))
   const { origin } = gatehouse
   const begin = performance.now()
   const elapsed = () => (performance.now() - begin) / 60_000
   const statuses = {}
   let visits = 0
 
-  const ask = async (path, options) => {
+  const call = async (path, options) => {
     const { status, body } = await send(origin, path, options)
     statuses[status] = (statuses[status] ?? 0) + 1
     return status === 200 && body.startsWith('{') ? JSON.parse(body) : {}
@@ -39,31 +40,34 @@ try {
 
   async function visit () {
     const username = `visitor${visits++}`
-    await ask('/api/auth/signup', { body: { username, email: `${username}@example.com`, password: PASSWORD } })
-    let { accessToken, refreshToken } = await ask('/api/auth/signin', { body: { username, password: PASSWORD } })
+    await call('/api/auth/signup', { body: { username, email: `${username}@example.com`, password: PASSWORD } })
+    let { accessToken, refreshToken } = await call('/api/auth/signin', { body: { username, password: PASSWORD } })
     for (let i = 0; i < 5; i++) {
-      for (const path of ['/api/test/all', '/api/test/user', '/api/test/user', '/api/users/me', '/nowhere']) {
-        await ask(path, { token: accessToken })
+      for (const path of ['/api/test/all', '/api/test/user', '/api/test/user', '/api/users/me', '/no-such-route']) {
+        await call(path, { token: accessToken })
         await sleep(10)
       }
-      ({ accessToken, refreshToken } = await ask('/api/auth/refreshtoken', { body: { refreshToken } }))
+      ({ accessToken, refreshToken } = await call('/api/auth/refreshtoken', { body: { refreshToken } }))
     }
-    await ask('/api/auth/signin', { body: { username, password: 'a wrong one' } })
-    await ask('/api/auth/signout', { body: { refreshToken } })
+    await call('/api/auth/signin', { body: { username, password: 'a wrong password' } })
+    await call('/api/auth/signout', { body: { refreshToken } })
   }
 
   const samples = []
   const sample = setInterval(() => samples.push({ at: elapsed(), mib: gatehouse.memory() }), 2000)
-  await Promise.all(Array.from({ length: PEOPLE }, async () => { while (elapsed() < minutes) await visit() }))
+  await Promise.all(Array.from({ length: VISITORS }, async () => { while (elapsed() < minutes) await visit() }))
   clearInterval(sample)
 
-  /** The median of half a minute: a single look depends on when garbage was collected last. */
-  const around = minute => median(samples.filter(({ at }) => Math.abs(at - minute) <= 0.25).map(({ mib }) => mib))
+  /** The median of half a minute: a single sample depends on when garbage was last collected. */
+  const around = minute =>
+    median(samples.filter(({ at }) => Math.abs(at - minute) <= 0.25).map(({ mib }) => mib))
   const [settled, end] = [around(SETTLED), around(minutes - 0.25)]
-  console.log(`${visits} visits in ${Math.round(elapsed())} minutes, replies by status: ${JSON.stringify(statuses)}`)
-  console.log(`${Math.round(settled)} MiB at minute ${SETTLED}, ${Math.round(end)} MiB at the end: ${(end / settled).toFixed(3)} times as much, at most ${Math.round(Math.max(...samples.map(({ mib }) => mib)))} MiB`)
-  if (end / settled > MOST) throw new Error(`more than ${MOST} times as much`)
-  if (Object.keys(statuses).some(status => Number(status) >= 500)) throw new Error('not every request was answered')
+  console.log(`${visits} visits in ${Math.round(elapsed())} minutes, responses by status: ${JSON.stringify(statuses)}`)
+  const highest = Math.max(...samples.map(({ mib }) => mib))
+  console.log(`${Math.round(settled)} MiB at minute ${SETTLED}, ${Math.round(end)} MiB at the end: ` +
+    `${(end / settled).toFixed(3)} times as much, at most ${Math.round(highest)} MiB`)
+  if (end / settled > MAX_GROWTH) throw new Error(`The memory grew to more than ${MAX_GROWTH} times.`)
+  if (Object.keys(statuses).some(status => Number(status) >= 500)) throw new Error('Some requests failed with a status of 500 or above.')
 } finally {
   await gatehouse?.stop()
   await postgres.stop('immediate')

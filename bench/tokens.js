@@ -5,17 +5,17 @@ import { parseArgs } from 'node:util'
 import autocannon from 'autocannon'
 import { createSigner } from 'fast-jwt'
 import pg from 'pg'
-import { EmbeddedPostgres } from '../dist/src/embedded-postgres.js'
+import { EmbeddedPostgres } from '../dist/src/process/embedded-postgres.js'
 import { startContestants } from './contestants.js'
 import { SECRET } from './service.js'
 
-// npm run bench:tokens [-- --tokens=1000000]: as many people with a session and a token each, who all call the board
-// once. No cache helps, and none may grow without end.
+// npm run bench:tokens [-- --tokens=1000000]: one request to /api/test/user with each of many access tokens, each of a
+// session and a user of its own. No cache helps, and none may grow without bound.
 
 const { values } = parseArgs({ options: { tokens: { type: 'string', default: '1000000' } } })
 const tokens = Number(values.tokens)
-/** How much more the second half may take than the first, where nothing grows without end. */
-const MOST = 1.15
+/** Memory of the second half relative to the first, at most. */
+const MAX_GROWTH = 1.15
 const HASH = '$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 
 const dir = await mkdtemp(join(tmpdir(), 'gatehouse-tokens-'))
@@ -23,10 +23,10 @@ const postgres = await EmbeddedPostgres.at(join(dir, 'postgres'), 'bench')
 await postgres.start()
 let gatehouse
 try {
-  const url = await postgres.url();
+  const url = postgres.url();
   ({ gatehouse } = await startContestants(['gatehouse'], url))
   const client = new pg.Client({ connectionString: url })
-  // What failed says so itself; without a listener the end of the server would hide it.
+  // The failing statement reports the error. Without a listener, the event would end the process first.
   client.on('error', () => {})
   await client.connect()
   await client.query(`INSERT INTO users (username, email, password_hash)
@@ -37,30 +37,36 @@ try {
   await client.query('VACUUM ANALYZE')
   await client.end()
 
-  const sign = createSigner({ key: SECRET, algorithm: 'HS256', header: { alg: 'HS256', typ: 'at+jwt' }, expiresIn: 86_400_000 })
+  const sign = createSigner({
+    key: SECRET, algorithm: 'HS256', header: { alg: 'HS256', typ: 'at+jwt' }, expiresIn: 86_400_000
+  })
   const tokenOf = id => {
     const sid = id.toString(16).padStart(32, '0').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
     return sign({ sub: String(id), id, sid, roles: ['user'], iss: 'gatehouse', aud: 'gatehouse' })
   }
-  let shown = 0
-  const most = [0, 0]
+  let presented = 0
+  const highest = [0, 0]
   const idle = gatehouse.memory()
   const watch = setInterval(() => {
-    const half = shown < tokens / 2 ? 0 : 1
-    most[half] = Math.max(most[half], gatehouse.memory())
+    const half = presented < tokens / 2 ? 0 : 1
+    highest[half] = Math.max(highest[half], gatehouse.memory())
   }, 250)
   const { non2xx, errors, duration, requests } = await autocannon({
     url: `${gatehouse.origin}/api/test/user`,
     connections: 64,
     amount: tokens,
-    requests: [{ setupRequest: request => ({ ...request, headers: { 'x-access-token': tokenOf(1 + shown++ % tokens) } }) }]
+    requests: [{
+      setupRequest: request => ({ ...request, headers: { 'x-access-token': tokenOf(1 + presented++ % tokens) } })
+    }]
   })
   clearInterval(watch)
-  console.log(`${requests.total} tokens of as many sessions in ${Math.round(duration)} s, ${non2xx + errors} refused: ` +
-    `${Math.round(idle)} MiB before, at most ${most.map(Math.round).join(' and ')} MiB in the first and the second half, ` +
+  console.log(`${requests.total} tokens of as many sessions in ${Math.round(duration)} s, ${non2xx + errors} rejected: ` +
+    `${Math.round(idle)} MiB before, at most ${highest.map(Math.round).join(' and ')} MiB in the first and the second half, ` +
     `${Math.round(gatehouse.memory())} MiB after`)
-  if (non2xx + errors > 0) throw new Error('gatehouse refused good tokens')
-  if (most[1] > most[0] * MOST) throw new Error(`the second half took more than ${MOST} times as much as the first`)
+  if (non2xx + errors > 0) throw new Error('gatehouse rejected valid tokens.')
+  if (highest[1] > highest[0] * MAX_GROWTH) {
+    throw new Error(`The second half took more than ${MAX_GROWTH} times as much memory as the first.`)
+  }
 } finally {
   await gatehouse?.stop()
   await postgres.stop('immediate')

@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 
-// The ceiling of every board: one route, one text, nothing else.
+// The upper bound of every test endpoint: one route, one text, nothing else.
 const app = Fastify()
 app.get('/', async () => ({}))
 app.get('/api/test/all', (_request, reply) => { reply.send('Public Content.') })

@@ -4,7 +4,7 @@ import { getMigrations } from 'better-auth/db/migration'
 import Fastify from 'fastify'
 import pg from 'pg'
 
-// better-auth on Fastify over node-postgres, its rate limit off; COOKIE_CACHE=on lets it trust a signed cookie for
+// better-auth on Fastify and node-postgres, without its rate limit. With COOKIE_CACHE=on it trusts a signed cookie for
 // five minutes instead of asking the database.
 const origin = `http://${process.env.HOST}:${process.env.PORT}`
 const options = {

@@ -5,8 +5,8 @@ import express from 'express'
 import jwt from 'jsonwebtoken'
 import { DataTypes, Sequelize } from 'sequelize'
 
-// The classic design: Express 4, Sequelize 6, bcryptjs at cost 8, jsonwebtoken; user and roles looked up per guarded
-// request; a refresh token is a row that is read and never exchanged.
+// The classic design: Express 4, Sequelize 6, bcryptjs at cost 8, jsonwebtoken. Every authenticated request reads the
+// user and the roles. A refresh token is a row that is read and never exchanged.
 const sequelize = new Sequelize(process.env.DATABASE_URL, { logging: false, schema: 'express', pool: { max: 10 } })
 const User = sequelize.define('users', { username: DataTypes.STRING, email: DataTypes.STRING, password: DataTypes.STRING }, { indexes: [{ fields: ['username'] }] })
 const Role = sequelize.define('roles', { id: { type: DataTypes.INTEGER, primaryKey: true }, name: DataTypes.STRING })
@@ -38,9 +38,11 @@ app.post('/api/auth/signin', route(async (request, response) => {
   const user = await User.findOne({ where: { username: request.body.username } })
   if (!user) return response.status(404).send({ message: 'User Not found.' })
   if (!await bcrypt.compare(request.body.password, user.password)) return response.status(401).send({ message: 'Invalid Password!' })
-  const { token } = await Token.create({ token: randomUUID(), userId: user.id, expiryDate: new Date(Date.now() + 86_400_000) })
+  const expiryDate = new Date(Date.now() + 86_400_000)
+  const { token: refreshToken } = await Token.create({ token: randomUUID(), userId: user.id, expiryDate })
   const roles = (await user.getRoles()).map(role => `ROLE_${role.name.toUpperCase()}`)
-  response.send({ id: user.id, username: user.username, email: user.email, roles, accessToken: sign(user), refreshToken: token })
+  const { id, username, email } = user
+  response.send({ id, username, email, roles, accessToken: sign(user), refreshToken })
 }))
 app.post('/api/auth/refreshtoken', route(async (request, response) => {
   const found = await Token.findOne({ where: { token: request.body.refreshToken }, include: User })

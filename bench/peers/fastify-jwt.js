@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import jwt from '@fastify/jwt'
 
-// The usual way to check an access token with Fastify: no session, no role.
+// The usual way to verify an access token with Fastify: no session, no role.
 const app = Fastify()
 await app.register(jwt, { secret: process.env.JWT_SECRET, verify: { extractToken: request => request.headers['x-access-token'] } })
 app.get('/', async () => ({}))

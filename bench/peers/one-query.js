@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import pg from 'pg'
 
-// The ceiling of whoever asks the database at each request: one prepared primary-key query.
+// The upper bound of asking the database on each request: one prepared query by primary key.
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 })
 const app = Fastify()
 app.get('/', async () => ({}))

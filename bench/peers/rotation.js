@@ -3,7 +3,7 @@ import Fastify from 'fastify'
 import jwt from 'jsonwebtoken'
 import pg from 'pg'
 
-// The ceiling of a refresh: one statement that exchanges a token for the next, and one HS256 signature.
+// The upper bound of a refresh: one statement that exchanges a token for its successor, and one HS256 signature.
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 })
 await pool.query('CREATE TABLE IF NOT EXISTS bench_tokens (token text PRIMARY KEY, user_id int NOT NULL, expires_at timestamptz NOT NULL) WITH (fillfactor = 70)')
 const fresh = () => randomBytes(32).toString('base64url')

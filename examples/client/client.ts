@@ -6,19 +6,20 @@ interface Tokens {
   refreshToken: string
 }
 
-/** A gatehouse whose requests carry the access token, and are sent again with a new one when it has expired. */
+/** A client that adds the access token to requests, and repeats them with a new one when it has expired. */
 export function connect (baseUrl: string) {
   const client = createClient<paths>({ baseUrl })
   let tokens: Tokens | undefined
   let refreshing: Promise<Tokens | undefined> | undefined
 
-  /** One refresh at a time, whose answer all requests share that wait for it. */
-  const refresh = async (): Promise<Tokens | undefined> => await (refreshing ??= exchange().finally(() => { refreshing = undefined }))
+  /** Refreshes once at a time. Concurrent requests share the result. */
+  const refresh = async (): Promise<Tokens | undefined> =>
+    await (refreshing ??= exchange().finally(() => { refreshing = undefined }))
 
   async function exchange (): Promise<Tokens | undefined> {
     if (!tokens) return undefined
     const { data, response } = await client.POST('/api/auth/refreshtoken', { body: { refreshToken: tokens.refreshToken } })
-    // 503 says that the service is away for a moment: that is no reason to sign anybody out.
+    // A 503 is temporary, so the tokens are kept.
     if (data || response.status === 403) tokens = data
     return data
   }
@@ -42,7 +43,7 @@ export function connect (baseUrl: string) {
 
   return {
     ...client,
-    /** Signs in. @returns the code of the refusal, undefined where there is none */
+    /** Signs in. @returns the error code, if the sign-in failed */
     async signIn (username: string, password: string) {
       const { data, error } = await client.POST('/api/auth/signin', { body: { username, password } })
       tokens = data
