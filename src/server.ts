@@ -4,10 +4,8 @@ import closeWithGrace from 'close-with-grace'
 import pino from 'pino'
 import { misspeltSettings } from './config/misspelt.ts'
 import { readSettings } from './config/read-settings.ts'
-import { invocationOf, usage, version } from './process/command-line.ts'
-import { runCreateAdmin } from './process/create-admin.ts'
-import { runKeys } from './process/keys-command.ts'
-import { promptPassword } from './process/password-prompt.ts'
+import { invocationOf } from './process/command-line.ts'
+import { runCommand } from './process/commands.ts'
 import { Service, StartError } from './process/service.ts'
 import { prettyStream, printAddresses } from './process/terminal.ts'
 import { CLOSE, RELOAD } from './process/workers.ts'
@@ -15,20 +13,22 @@ import { errorCode, errorMessage } from './unknown.ts'
 
 // The process entry: only this file reads the environment, the arguments and signals.
 
-const invocation = invocationOf(process.env, process.argv[1] ?? '')
+const fail = (error: unknown): void => { console.error(errorMessage(error)) }
 
 /** close-with-grace handles these by default. After a native fault no JavaScript runs, so the process would spin. */
 const NATIVE_FAULTS = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'] as const
 
-async function serve (): Promise<void> {
+/** Reads the settings and handles the signals. @returns a function that starts the service */
+async function prepare (): Promise<() => Promise<void>> {
   const settings = readSettings(process.env)
   const service = new Service(settings, process.stdout.isTTY ? await prettyStream() : pino.destination(1))
   // SIGHUP reloads keys. A worker also leaves the signals to end it to the primary, which sends it a message.
   const own = cluster.isWorker ? ['SIGHUP', 'SIGINT', 'SIGTERM'] as const : ['SIGHUP'] as const
   // A primary waits one second longer than its workers, so that it sees them exit.
   const delay = (settings.DRAIN_DELAY + settings.SHUTDOWN_GRACE + (cluster.isPrimary ? 1 : 0)) * 1000
-  const onTimeout = () => { console.error('The shutdown took longer than SHUTDOWN_GRACE and was forced.') }
-  const grace = closeWithGrace({ delay, logger: false, skip: [...NATIVE_FAULTS, ...own], onTimeout }, async ({ err }) => {
+  const onTimeout = () => { fail('The shutdown took longer than SHUTDOWN_GRACE and was forced.') }
+  const options = { delay, logger: { error: fail }, skip: [...NATIVE_FAULTS, ...own], onTimeout }
+  const grace = closeWithGrace(options, async ({ err }) => {
     // Errors of the start are about the settings or the database. Their messages say what to do; a stack would hide it.
     if (err) console.error(service.hasApp && !(err instanceof StartError) ? err : errorMessage(err))
     await service.close({ drain: err === undefined })
@@ -45,36 +45,33 @@ async function serve (): Promise<void> {
     if (message === CLOSE) close()
     if (message === RELOAD) reload()
   })
-
-  const log = await service.start()
-  if (cluster.isWorker) return
-  for (const warning of misspeltSettings(Object.keys(process.env))) log.warn(warning)
-  if (process.stdout.isTTY) printAddresses(settings)
-}
-
-async function createAdmin (args: string[]): Promise<string> {
-  const readPassword = async () => await promptPassword(process.stdin, process.stderr)
-  return await runCreateAdmin(readSettings(process.env), args, { invocation, readPassword })
-}
-
-async function run ([command, ...args]: string[]): Promise<string | undefined> {
-  if (command === undefined) {
-    await serve()
-    return undefined
+  return async () => {
+    const { log, port } = await service.start()
+    if (cluster.isWorker) return
+    for (const warning of misspeltSettings(Object.keys(process.env))) log.warn(warning)
+    if (process.stdout.isTTY) printAddresses({ ...settings, PORT: port })
   }
-  // Needs no settings, which may still lack the keys.
-  if (command === 'keys') return runKeys(args, invocation)
-  if (command === 'create-admin') return await createAdmin(args)
-  if (command === '--version' || command === '-v') return version()
-  if (command === '--help' || command === '-h') return usage(invocation)
-  throw new Error(`Unknown command "${command}".\n${usage(invocation)}`)
 }
 
-try {
-  process.loadEnvFile()
-} catch (error) {
-  // Without a .env file, the settings come from the environment alone.
-  if (errorCode(error) !== 'ENOENT') throw error
+function loadEnvFile (): void {
+  try {
+    process.loadEnvFile()
+  } catch (error) {
+    // Without a .env file, the settings come from the environment alone.
+    if (errorCode(error) !== 'ENOENT') throw error
+  }
 }
-const output = await run(process.argv.slice(2))
-if (output !== undefined) console.log(output)
+
+let start: (() => Promise<void>) | undefined
+try {
+  loadEnvFile()
+  const [, script = '', command, ...args] = process.argv
+  const invocation = invocationOf(process.env, script)
+  if (command === undefined) start = await prepare()
+  else console.log(await runCommand(command, args, { env: process.env, invocation }))
+} catch (error) {
+  fail(error)
+  process.exitCode = 1
+}
+// Not caught: close-with-grace handles an error of the start.
+await start?.()

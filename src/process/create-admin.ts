@@ -58,7 +58,11 @@ function checkForm ({ username, email }: Names): void {
  * @returns the message of the sign-up
  * @throws Error with that message, if the sign-up was rejected
  */
-export async function createAdmin (config: Config, { username, email }: Names, readPassword: () => Promise<string>): Promise<string> {
+export async function createAdmin (
+  config: Config,
+  { username, email }: Names,
+  readPassword: () => Promise<string>
+): Promise<string> {
   const app = await buildApp({ ...config, SIGNUP_ROLES: ['admin'], LOG_LEVEL: 'silent' })
   try {
     const [taken] = await app.db.query(availability(username, email))

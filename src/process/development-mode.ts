@@ -28,7 +28,10 @@ const CHECK_INTERVAL = 500
  * Completes the settings, with an embedded PostgreSQL and a generated secret in development mode.
  * @returns the configuration, and a function that stops that PostgreSQL
  */
-export async function completeSettings (settings: Settings, options?: OpenOptions): Promise<{ config: Config, close (): Promise<void> }> {
+export async function completeSettings (
+  settings: Settings,
+  options?: OpenOptions
+): Promise<{ config: Config, close (): Promise<void> }> {
   const { DATABASE_URL, JWT_SECRET = settings.REFRESH_SECRET } = settings
   if (DATABASE_URL !== undefined && JWT_SECRET !== undefined) {
     return { config: { ...settings, DATABASE_URL, JWT_SECRET }, close: async () => {} }
@@ -43,7 +46,10 @@ export async function completeSettings (settings: Settings, options?: OpenOption
  * that a killed process left behind is stopped first, and one that is killed is restarted.
  * @param dir DATA_DIR
  */
-export async function openDevelopmentDatabase (dir: string, { share = false, onRestart = () => {} }: OpenOptions = {}): Promise<DevelopmentDatabase> {
+export async function openDevelopmentDatabase (
+  dir: string,
+  { share = false, onRestart = () => {} }: OpenOptions = {}
+): Promise<DevelopmentDatabase> {
   const folder = resolve(dir)
   // Others may enter: as root, PostgreSQL runs as another user. The secret's file has a mode of its own.
   await mkdir(folder, { recursive: true, mode: 0o755 })
@@ -75,7 +81,11 @@ export async function openDevelopmentDatabase (dir: string, { share = false, onR
 }
 
 /** Restarts a PostgreSQL that was killed, on the same port. @returns a function that ends this */
-function restartWhenKilled (postgres: EmbeddedPostgres, url: string, report: (message: string) => void): () => Promise<void> {
+function restartWhenKilled (
+  postgres: EmbeddedPostgres,
+  url: string,
+  report: (message: string) => void
+): () => Promise<void> {
   let restarting: Promise<void> | undefined
   const restart = async () => {
     try {

@@ -20,12 +20,11 @@ export async function promptPassword (
     output.write(prompt)
     const answered = new AbortController()
     try {
-      const [line]: unknown[] = await Promise.race([
-        once(terminal, 'line', { signal: answered.signal }),
-        // Ctrl-C or Ctrl-D.
-        once(terminal, 'close', { signal: answered.signal }).then(() => { throw new Error('No password was entered.') })
-      ])
-      return String(line)
+      const line: Promise<unknown[]> = once(terminal, 'line', { signal: answered.signal })
+      // Ctrl-C or Ctrl-D.
+      const end = once(terminal, 'close', { signal: answered.signal })
+      const [password] = await Promise.race([line, end.then(() => { throw new Error('No password was entered.') })])
+      return String(password)
     } finally {
       answered.abort()
       output.write('\n')

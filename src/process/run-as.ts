@@ -22,7 +22,8 @@ export async function findRunAs (paths: string[]): Promise<RunAs | undefined> {
   /* c8 ignore start: covered where the tests run as root, as in CI */
   const id = async (flag: string) => Number((await exec('id', [flag, 'nobody'])).stdout)
   const [uid, gid] = await Promise.all([id('-u'), id('-g')])
-  const passable = await Promise.all(paths.flatMap(ancestors).map(async folder => ((await stat(folder)).mode & 0o001) !== 0))
+  const isPassable = async (folder: string) => ((await stat(folder)).mode & 0o001) !== 0
+  const passable = await Promise.all(paths.flatMap(ancestors).map(isPassable))
   return { uid, gid, isLockedOut: passable.includes(false) }
 }
 /* c8 ignore stop */

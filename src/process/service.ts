@@ -11,6 +11,12 @@ import { completeSettings } from './development-mode.ts'
 import { publishMetrics, serveClusterMetrics } from './metrics-server.ts'
 import { Workers } from './workers.ts'
 
+interface Started {
+  log: FastifyBaseLogger
+  /** the port that PORT=0 picked; otherwise PORT */
+  port: number
+}
+
 type Closable = { close (): Promise<unknown> }
 
 /** The service of a process: the app itself, or the primary of its workers, with the database of development mode. */
@@ -32,17 +38,17 @@ export class Service {
     return this.#app !== undefined
   }
 
-  /** @returns the log */
-  async start (): Promise<FastifyBaseLogger> {
+  async start (): Promise<Started> {
     const completing = completeSettings(this.#settings, { onRestart: message => { this.#app?.log.warn(message) } })
     this.#development = completing
     const { config } = await completing
-    const log = config.WORKERS > 1 && cluster.isPrimary ? await this.#startWorkers(config) : await this.#listen(config)
+    const hasWorkers = config.WORKERS > 1 && cluster.isPrimary
+    const { log, port } = hasWorkers ? await this.#startWorkers(config) : await this.#listen(config)
     if (isDevelopment(this.#settings)) {
       log.warn(`Development mode: anybody may sign up as ${config.SIGNUP_ROLES.join(', ')}, and the data is in ` +
         `${config.DATA_DIR}. For production, set DATABASE_URL and JWT_SECRET.`)
     }
-    return log
+    return { log, port }
   }
 
   /** Reloads the keys, of all workers as well. An app that is still starting does so once it has started. */
@@ -62,24 +68,25 @@ export class Service {
     await (await this.#development?.catch(() => undefined))?.close()
   }
 
-  async #listen (config: Config): Promise<FastifyBaseLogger> {
+  async #listen (config: Config): Promise<Started> {
     this.#starting = buildApp(config, this.#stream)
     const app = this.#app = await this.#starting
+    let address
     try {
-      await app.listen({ host: config.HOST, port: config.PORT })
+      address = await app.listen({ host: config.HOST, port: config.PORT })
     } catch (error) {
       throw explainListen(error, config)
     }
     await publishMetrics(app, config)
-    return app.log
+    return { log: app.log, port: Number(address.split(':').pop()) }
   }
 
-  async #startWorkers (config: Config): Promise<FastifyBaseLogger> {
+  async #startWorkers (config: Config): Promise<Started> {
     const log = pino(logOptions(config), this.#stream)
     this.#workers = new Workers(config, log)
-    await this.#workers.start()
+    const port = await this.#workers.start() ?? config.PORT
     await serveClusterMetrics(config, log)
-    return log
+    return { log, port }
   }
 }
 

@@ -44,14 +44,18 @@ export class Workers {
   /**
    * Starts one worker, and the others once it listens. An error that prevents the start, such as a port in use, is then
    * reported only once, and ends the service.
+   * @returns the port that the workers share; undefined if they are already closing
    */
-  async start (): Promise<void> {
+  async start (): Promise<number | undefined> {
     const first = this.#fork()
-    const isListening = await Promise.race([once(first, 'listening').then(() => true), once(first, 'exit').then(() => false)])
-    if (this.#closing) return
-    if (!isListening) throw new Error('The first worker did not start.')
+    let port: number | undefined
+    first.once('listening', address => { port = address.port })
+    await Promise.race([once(first, 'listening'), once(first, 'exit')])
+    if (this.#closing) return undefined
+    if (port === undefined) throw new Error('The first worker did not start.')
     this.#replaceOnExit(first)
     for (let others = this.#count - 1; others > 0; others--) this.#replaceOnExit(this.#fork())
+    return port
   }
 
   /** Makes every worker reload its keys. One that is just starting reads them anyway. */
@@ -96,12 +100,12 @@ export class Workers {
  * @returns the exit code; null if a signal ended the worker
  */
 async function closeWorker (worker: Worker): Promise<number | null> {
-  const exited: Promise<Array<number | null>> = once(worker, 'exit')
+  const exited = new Promise<number | null>(resolve => { worker.once('exit', resolve) })
   // Repeated, because a worker that is still loading has no listener yet, and a failure means that it is exiting.
   const send = () => { worker.send(CLOSE, () => {}) }
   const sending = setInterval(send, 100)
   send()
-  const [code] = await exited
+  const code = await exited
   clearInterval(sending)
-  return code ?? null
+  return code
 }
