@@ -27,6 +27,7 @@ export class Service {
   #starting: Promise<FastifyInstance> | undefined
   #app: FastifyInstance | undefined
   #workers: Workers | undefined
+  #log: FastifyBaseLogger | undefined
 
   constructor (settings: Settings, stream: LogStream) {
     this.#settings = settings
@@ -39,16 +40,17 @@ export class Service {
   }
 
   async start (): Promise<Started> {
-    const completing = completeSettings(this.#settings, { onRestart: message => { this.#app?.log.warn(message) } })
+    const completing = completeSettings(this.#settings, { onRestart: message => { this.#log?.warn(message) } })
     this.#development = completing
     const { config } = await completing
     const hasWorkers = config.WORKERS > 1 && cluster.isPrimary
-    const { log, port } = hasWorkers ? await this.#startWorkers(config) : await this.#listen(config)
+    const started = hasWorkers ? await this.#startWorkers(config) : await this.#listen(config)
+    this.#log = started.log
     if (isDevelopment(this.#settings)) {
-      log.warn(`Development mode: anybody may sign up as ${config.SIGNUP_ROLES.join(', ')}, and the data is in ` +
+      started.log.warn(`Development mode: anybody may sign up as ${config.SIGNUP_ROLES.join(', ')}, and the data is in ` +
         `${config.DATA_DIR}. For production, set DATABASE_URL and JWT_SECRET.`)
     }
-    return { log, port }
+    return started
   }
 
   /** Reloads the keys, of all workers as well. An app that is still starting does so once it has started. */
