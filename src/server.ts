@@ -4,7 +4,6 @@ import closeWithGrace from 'close-with-grace'
 import pino from 'pino'
 import { misspeltSettings } from './config/misspelt.ts'
 import { readSettings } from './config/read-settings.ts'
-import type { Settings } from './config/settings.ts'
 import { invocationOf } from './process/command-line.ts'
 import { runCommand } from './process/commands.ts'
 import { Service } from './process/service.ts'
@@ -14,24 +13,25 @@ import { errorCode, errorMessage } from './unknown.ts'
 
 // The process entry: only this file reads the environment, the arguments and signals.
 
-const invocation = invocationOf(process.env, process.argv[1] ?? '')
-
-let isServing = false
-
 /** close-with-grace handles these by default. After a native fault no JavaScript runs, so the process would spin. */
 const NATIVE_FAULTS = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'] as const
 
-async function serve (settings: Settings): Promise<void> {
+const printError = (error: unknown): void => { console.error(errorMessage(error)) }
+
+/** Reads the settings and handles signals. @returns a function that starts the service */
+async function prepare (): Promise<() => Promise<void>> {
+  const settings = readSettings(process.env)
   const service = new Service(settings, process.stdout.isTTY ? await prettyStream() : pino.destination(1))
-  // SIGHUP reloads keys. A worker also leaves the signals to end it to the primary, which sends it a message.
+  // Handled below. In a worker a second SIGINT or SIGTERM must not force the exit: the process group and the primary
+  // both close it.
   const own = cluster.isWorker ? ['SIGHUP', 'SIGINT', 'SIGTERM'] as const : ['SIGHUP'] as const
   // A primary waits one second longer than its workers, so that it sees them exit.
   const delay = (settings.DRAIN_DELAY + settings.SHUTDOWN_GRACE + (cluster.isPrimary ? 1 : 0)) * 1000
-  const onTimeout = () => { console.error('The shutdown took longer than SHUTDOWN_GRACE and was forced.') }
-  const skip = [...NATIVE_FAULTS, ...own]
-  const grace = closeWithGrace({ delay, logger: false, skip, onTimeout }, async ({ err }) => {
-    // The message of an error of the start says what to do, which a stack would hide.
-    if (err) console.error(service.isListening ? err : errorMessage(err))
+  const onTimeout = () => { printError('The shutdown took longer than SHUTDOWN_GRACE and was forced.') }
+  const options = { delay, logger: { error: printError }, skip: [...NATIVE_FAULTS, ...own], onTimeout }
+  const grace = closeWithGrace(options, async ({ err }) => {
+    // An error of the start says what to do, so it is printed without a stack.
+    if (err) console.error(service.hasStarted ? err : errorMessage(err))
     await service.close({ drain: err === undefined })
   })
   let isClosing = false
@@ -46,31 +46,33 @@ async function serve (settings: Settings): Promise<void> {
     if (message === CLOSE) close()
     if (message === RELOAD) reload()
   })
-
-  isServing = true
-  const log = await service.start()
-  if (cluster.isWorker) return
-  for (const warning of misspeltSettings(Object.keys(process.env))) log.warn(warning)
-  if (process.stdout.isTTY) printAddresses(settings)
-}
-
-async function run ([command, ...args]: string[]): Promise<void> {
-  if (command === undefined) {
-    await serve(readSettings(process.env))
-  } else {
-    console.log(await runCommand(command, args, { invocation, settings: () => readSettings(process.env) }))
+  return async () => {
+    const { log, port } = await service.start()
+    if (cluster.isWorker) return
+    for (const warning of misspeltSettings(Object.keys(process.env))) log.warn(warning)
+    if (process.stdout.isTTY) printAddresses({ ...settings, PORT: port })
   }
 }
 
-try {
-  process.loadEnvFile()
-} catch (error) {
-  // Without a .env file, the settings come from the environment alone.
-  if (errorCode(error) !== 'ENOENT') throw error
+function loadEnvFile (): void {
+  try {
+    process.loadEnvFile()
+  } catch (error) {
+    // Without a .env file, the settings come from the environment alone.
+    if (errorCode(error) !== 'ENOENT') throw error
+  }
 }
-await run(process.argv.slice(2)).catch((error: unknown) => {
-  // Once the service is starting, close-with-grace handles its errors.
-  if (isServing) throw error
-  console.error(errorMessage(error))
+
+let start: (() => Promise<void>) | undefined
+try {
+  loadEnvFile()
+  const [, script = '', command, ...args] = process.argv
+  const context = { invocation: invocationOf(process.env, script), settings: () => readSettings(process.env) }
+  if (command === undefined) start = await prepare()
+  else console.log(await runCommand(command, args, context))
+} catch (error) {
+  printError(error)
   process.exitCode = 1
-})
+}
+// Not caught: close-with-grace handles an error of the start.
+await start?.()

@@ -5,7 +5,10 @@ export const isRecord = (value: unknown): value is Record<string, unknown> =>
 /** The property of any value; undefined where there is none. */
 export const property = (value: unknown, name: string): unknown => isRecord(value) ? value[name] : undefined
 
-/** The `code` of a caught error, such as `ENOENT`, as text. */
-export const errorCode = (error: unknown): string => String(property(error, 'code'))
+/** The `code` of a caught error, such as `ENOENT`. */
+export function errorCode (error: unknown): string | undefined {
+  const code = property(error, 'code')
+  return typeof code === 'string' ? code : undefined
+}
 
 export const errorMessage = (error: unknown): string => error instanceof Error ? error.message : String(error)

@@ -11,36 +11,44 @@ import { completeSettings } from './development-mode.ts'
 import { publishMetrics, serveClusterMetrics } from './metrics-server.ts'
 import { Workers } from './workers.ts'
 
-type Closable = { close (): Promise<unknown> }
+interface Started {
+  log: FastifyBaseLogger
+  /** the port that PORT=0 picked; otherwise PORT */
+  port: number
+}
 
 /** The service of a process: the app itself, or the primary of its workers, with the database of development mode. */
 export class Service {
   readonly #settings: Settings
   readonly #stream: LogStream
-  #development: Promise<Closable> | undefined
+  #development: Promise<{ close (): Promise<void> }> | undefined
   #starting: Promise<FastifyInstance> | undefined
   #app: FastifyInstance | undefined
   #workers: Workers | undefined
-  /** Whether the start has finished. The errors before that concern the settings, the port or the database. */
-  isListening = false
+  #log: FastifyBaseLogger | undefined
 
   constructor (settings: Settings, stream: LogStream) {
     this.#settings = settings
     this.#stream = stream
   }
 
-  /** @returns the log */
-  async start (): Promise<FastifyBaseLogger> {
-    const completing = completeSettings(this.#settings, { onRestart: message => { this.#app?.log.warn(message) } })
+  /** Whether the start has finished. Errors before that concern the settings, the port or the database. */
+  get hasStarted (): boolean {
+    return this.#log !== undefined
+  }
+
+  async start (): Promise<Started> {
+    const completing = completeSettings(this.#settings, { onRestart: message => { this.#log?.warn(message) } })
     this.#development = completing
     const { config } = await completing
-    const log = config.WORKERS > 1 && cluster.isPrimary ? await this.#startWorkers(config) : await this.#listen(config)
+    const hasWorkers = config.WORKERS > 1 && cluster.isPrimary
+    const started = hasWorkers ? await this.#startWorkers(config) : await this.#listen(config)
+    this.#log = started.log
     if (isDevelopment(this.#settings)) {
-      log.warn(`Development mode: anybody may sign up as ${config.SIGNUP_ROLES.join(', ')}, and the data is in ` +
+      started.log.warn(`Development mode: anybody may sign up as ${config.SIGNUP_ROLES.join(', ')}, and the data is in ` +
         `${config.DATA_DIR}. For production, set DATABASE_URL and JWT_SECRET.`)
     }
-    this.isListening = true
-    return log
+    return started
   }
 
   /** Reloads the keys, of all workers as well. An app that is still starting does so once it has started. */
@@ -55,29 +63,30 @@ export class Service {
       this.#app.drain()
       await sleep(this.#settings.DRAIN_DELAY * 1000)
     }
-    await this.#app?.close()
-    await this.#workers?.close()
-    await (await this.#development?.catch(() => undefined))?.close()
+    try {
+      await this.#app?.close()
+      await this.#workers?.close()
+    } finally {
+      await (await this.#development?.catch(() => undefined))?.close()
+    }
   }
 
-  async #listen (config: Config): Promise<FastifyBaseLogger> {
+  async #listen (config: Config): Promise<Started> {
     this.#starting = buildApp(config, this.#stream)
     const app = this.#app = await this.#starting
-    try {
-      await app.listen({ host: config.HOST, port: config.PORT })
-    } catch (error) {
+    const address = await app.listen({ host: config.HOST, port: config.PORT }).catch((error: unknown) => {
       throw explainListenError(error, config)
-    }
+    })
     await publishMetrics(app, config)
-    return app.log
+    return { log: app.log, port: Number(new URL(address).port) }
   }
 
-  async #startWorkers (config: Config): Promise<FastifyBaseLogger> {
+  async #startWorkers (config: Config): Promise<Started> {
     const log = pino(logOptions(config), this.#stream)
     this.#workers = new Workers(config, log)
-    await this.#workers.start()
+    const port = await this.#workers.start() ?? config.PORT
     await serveClusterMetrics(config, log)
-    return log
+    return { log, port }
   }
 }
 
@@ -89,6 +98,6 @@ function explainListenError (error: unknown, { HOST, PORT }: Config): unknown {
     EADDRNOTAVAIL: `${HOST} is not an address of this machine. Set HOST to one, or to 0.0.0.0 for all of them.`,
     ENOTFOUND: `The host name ${HOST} is unknown. Set HOST to an address of this machine.`
   }
-  const message = messages[errorCode(error)]
+  const message = messages[errorCode(error) ?? '']
   return message === undefined ? error : new Error(message, { cause: error })
 }

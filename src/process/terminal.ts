@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net'
+import { isDevelopment } from '../config/read-settings.ts'
 import type { Settings } from '../config/settings.ts'
 import type { LogStream } from '../telemetry/log-options.ts'
 
@@ -8,13 +10,18 @@ export async function prettyStream (): Promise<LogStream> {
 }
 
 /** Prints what to open, once the service listens. */
-export function printAddresses ({ HOST, PORT, DOCS, METRICS_HOST, METRICS_PORT }: Settings): void {
-  const url = (host: string, port: number, path = '') =>
-    `http://${host === '0.0.0.0' ? 'localhost' : host}:${port}${path}`
+export function printAddresses (settings: Settings): void {
+  const { HOST, PORT, DOCS, METRICS_HOST, METRICS_PORT } = settings
   console.log(['',
     `  Service   ${url(HOST, PORT)}`,
     ...DOCS === 'on' ? [`  API       ${url(HOST, PORT, '/docs')}`] : [],
     ...METRICS_PORT === 0 ? [] : [`  Metrics   ${url(METRICS_HOST, METRICS_PORT, '/metrics')}`],
+    ...isDevelopment(settings) ? [`  Mode      development, with an embedded PostgreSQL in ${settings.DATA_DIR}`] : [],
     ''
   ].join('\n'))
+}
+
+function url (host: string, port: number, path = ''): string {
+  if (['0.0.0.0', '::'].includes(host)) return url('localhost', port, path)
+  return `http://${isIPv6(host) ? `[${host}]` : host}:${port}${path}`
 }

@@ -26,7 +26,7 @@ export function toEnvironment (config: Config): Record<string, string> {
 const toText = (name: string, value: unknown): string =>
   settingSchemas.get(name)?.lines && Array.isArray(value) ? value.join('\n') : String(value)
 
-/** The worker processes, as the primary sees them. The primary serves no request, so no request can end it. */
+/** The worker processes, managed by the primary. The primary serves no requests, so none can crash it. */
 export class Workers {
   readonly #count: number
   readonly #environment: Record<string, string>
@@ -44,30 +44,31 @@ export class Workers {
   /**
    * Starts one worker, and the others once it listens. An error that prevents the start, such as a port in use, is then
    * reported only once, and ends the service.
+   * @returns the port that the workers share; undefined if they are already closing
    */
-  async start (): Promise<void> {
+  async start (): Promise<number | undefined> {
     const first = this.#fork()
-    const isListening = await Promise.race([
-      once(first, 'listening').then(() => true),
-      once(first, 'exit').then(() => false)
-    ])
-    if (this.#closing) return
-    if (!isListening) throw new Error('The first worker did not start.')
+    let port: number | undefined
+    first.once('listening', address => { port = address.port })
+    await Promise.race([once(first, 'listening'), once(first, 'exit')])
+    if (this.#closing) return undefined
+    if (port === undefined) throw new Error('The first worker did not start.')
     this.#replaceOnExit(first)
     for (let others = this.#count - 1; others > 0; others--) this.#replaceOnExit(this.#fork())
+    return port
   }
 
-  /** Makes every worker reload its keys. One that is just starting reads them anyway. */
+  /** Makes every worker reload its keys. A worker that is still starting loads the current file. */
   reload (): void {
     for (const worker of this.#running) worker.send(RELOAD, () => {})
   }
 
-  /** @throws Error if a worker had to be killed */
+  /** @throws Error if a worker was killed or failed to close */
   async close (): Promise<void> {
     this.#closing = true
     for (const delay of this.#delays) clearTimeout(delay)
     const codes = await Promise.all([...this.#running].map(closeWorker))
-    if (codes.some(code => code !== 0)) throw new Error('A worker did not close in time.')
+    if (codes.some(code => code !== 0)) throw new Error('A worker exited with an error.')
   }
 
   #fork (): Worker {
@@ -94,13 +95,13 @@ export class Workers {
 }
 
 /**
- * Closes a worker by message, not by signal: Ctrl-C and systemd send signals to workers too, and a second signal would
- * force the exit.
+ * Closes a worker by message, since a signal would kill a worker that is still loading.
  * @returns the exit code; null if a signal ended the worker
  */
 async function closeWorker (worker: Worker): Promise<number | null> {
   const exited = once(worker, 'exit')
-  // Repeated, because a worker that is still loading has no listener yet, and a failure means that it is exiting.
+  // Repeated, because a worker that is still loading has no listener yet. A message that cannot be sent is ignored: the
+  // worker is exiting.
   const send = () => { worker.send(CLOSE, () => {}) }
   const sending = setInterval(send, 100)
   send()

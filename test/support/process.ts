@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import type { Test } from 'tap'
 import { settings } from '../../src/config/settings.ts'
 import type { LogLine } from './app.ts'
@@ -8,65 +9,121 @@ import { until } from './wait.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
-// What the tests run with, but for settings; the TypeScript loader would look for its project in the working folder.
+// The environment of the tests without settings, and without what npm tells of the command that started the tests.
 const inherited = {
-  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !(name in settings.properties))),
+  ...Object.fromEntries(Object.entries(process.env)
+    .filter(([name]) => !(name in settings.properties) && !name.startsWith('npm_'))),
+  // The TypeScript loader would look for its project in the working directory.
   TS_NODE_PROJECT: join(root, 'tsconfig.json'),
-  // Test files run side by side; the one that is about figures chooses a port.
+  // Test files run side by side. A test of metrics chooses a port.
   METRICS_PORT: '0'
 }
+
+/** What Node.js runs the service with: the loaders of this process (TypeScript, coverage) but that of mocks. */
+export const serviceArgs = [
+  ...process.execArgv.filter(arg => !arg.includes('@tapjs/mock')), join(root, 'src', 'server.ts')
+]
+
+/** The settings of a service with cheap hashes, on a free port. */
+export const CHEAP = { ARGON2_MEMORY_KIB: '1024', ARGON2_TIME: '1', PORT: '0', HOST: '127.0.0.1' }
+
+type Ended = Promise<number | NodeJS.Signals | null>
 
 export interface ServerProcess {
   child: ChildProcess
   stdout (): string
   stderr (): string
-  /** The log so far. */
+  /** the log so far */
   logs (): LogLine[]
-  /** Where it listens, as soon as it does. */
+  /** the lines of the log so far of level warn and above */
+  warnings (): string[]
+  /** the URL it listens on, as soon as it does */
   address (): Promise<string>
-  /** How it ended: exit code, or the signal that ended it. */
-  ended: Promise<number | NodeJS.Signals>
+  /** the exit code, or the signal that ended it */
+  ended: Ended
 }
 
 interface Options {
   env?: Record<string, string>
   args?: string[]
   cwd: string
-  /** what is piped into it */
+  /** text for its standard input */
   input?: string
-  /** another service's script, from the repository's root; run as it is, without loaders */
+  /** the script of another service, relative to the root of the repository; run without loaders */
   script?: string
 }
 
+const endOf = async (child: ChildProcess): Ended =>
+  await new Promise(resolve => { child.once('close', (code, signal) => { resolve(code ?? signal) }) })
+
 /**
- * The service as a process of its own, with these settings and no others. It is started with the loaders of this
- * one (TypeScript, coverage); where to report coverage tap adds itself. One killed by SIGKILL reports none.
+ * Starts the service as a process of its own, with these settings and no others. tap adds where to write its coverage.
+ * A process that is ended by a signal writes none.
  */
 export function runServer (t: Test, { env = {}, args = [], cwd, input = '', script }: Options): ServerProcess {
-  const run = script === undefined ? [...process.execArgv, join(root, 'src', 'server.ts')] : [join(root, script)]
-  const child = spawn(process.execPath, [...run, ...args], {
-    cwd,
-    env: { ...inherited, ...env }
-  })
-  const said = { stdout: '', stderr: '' }
-  child.stdout.on('data', (chunk: Buffer) => { said.stdout += String(chunk) })
-  child.stderr.on('data', (chunk: Buffer) => { said.stderr += String(chunk) })
-  child.stdin.end(input)
-  const ended = once(child, 'close').then(([code, signal]) => code ?? signal)
+  const run = script === undefined ? serviceArgs : [join(root, script)]
+  const child = spawn(process.execPath, [...run, ...args], { cwd, env: { ...inherited, ...env } })
+  const output = { stdout: '', stderr: '' }
+  child.stdout.on('data', (chunk: Buffer) => { output.stdout += String(chunk) })
+  child.stderr.on('data', (chunk: Buffer) => { output.stderr += String(chunk) })
+  child.stdin.on('error', () => {}).end(input)
+  const ended = endOf(child)
   t.teardown(async () => {
     child.kill('SIGKILL')
     await ended
   })
-  const logs = (): LogLine[] => said.stdout.split('\n').filter(line => line.startsWith('{')).map(line => JSON.parse(line))
+  const logs = () => output.stdout.split('\n').filter(line => line.startsWith('{') && line.endsWith('}'))
+    .map(line => JSON.parse(line) as LogLine)
   return {
     child,
-    stdout: () => said.stdout,
-    stderr: () => said.stderr,
+    stdout: () => output.stdout,
+    stderr: () => output.stderr,
     logs,
+    warnings: () => logs().filter(line => Number(line['level']) >= 40).map(line => line.msg),
     address: async () => await until('the service to listen', () => {
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the service ended: ${said.stderr}${said.stdout}`)
+      if (child.exitCode !== null || child.signalCode !== null) {
+        throw new Error(`the service ended: ${output.stderr}${output.stdout}`)
+      }
       return logs().map(line => /^Server listening at (http:\S+)/.exec(line.msg)?.[1]).find(Boolean)
     }, 60_000),
     ended
   }
+}
+
+/** Runs the service with the arguments of a command, to its end. */
+export async function runCommand (t: Test, options: Options) {
+  const { ended, stdout, stderr } = runServer(t, options)
+  return { code: await ended, stdout: stdout(), stderr: stderr() }
+}
+
+/**
+ * Starts the service at a terminal, by script(1) of util-linux.
+ * @returns among others its screen: everything that it or the terminal's echo wrote, without colours
+ */
+export async function runAtTerminal (t: Test, { env = {}, args = [], cwd }: Options) {
+  const quoted = [process.execPath, ...serviceArgs, ...args].map(arg => `'${arg}'`).join(' ')
+  const terminal = spawn('script', ['-qec', `exec ${quoted}`, '-E', 'always', '/dev/null'], {
+    cwd, env: { ...inherited, SHELL: '/bin/sh', TERM: 'xterm', ...env }
+  })
+  let screen = ''
+  terminal.stdout.on('data', (chunk: Buffer) => { screen += String(chunk) })
+  terminal.stdin.on('error', () => {})
+  const ended = endOf(terminal)
+  const pid = await until('the service to start', async () => (await childrenOf(Number(terminal.pid)))[0])
+  t.teardown(async () => {
+    if (terminal.exitCode === null) process.kill(pid, 'SIGKILL')
+    await ended
+  })
+  return {
+    pid,
+    screen: () => stripVTControlCharacters(screen).replaceAll('\r\n', '\n'),
+    type: (text: string) => { terminal.stdin.write(text) },
+    ended
+  }
+}
+
+/** The process ids of the children of a process, as Linux lists them. */
+export async function childrenOf (pid: number): Promise<number[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return children.split(' ').filter(Boolean).map(Number)
 }

@@ -1,0 +1,64 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { test, type Test } from 'tap'
+import { createDatabase, SECRET } from '../support/app.ts'
+import { createFolder } from '../support/folder.ts'
+import { send } from '../support/http-client.ts'
+import { CHEAP, runServer } from '../support/process.ts'
+import { until } from '../support/wait.ts'
+
+async function start (t: Test, env: Record<string, string> = {}) {
+  const server = runServer(t, {
+    cwd: await createFolder(t), env: { ...CHEAP, DATABASE_URL: await createDatabase(t), JWT_SECRET: SECRET, ...env }
+  })
+  return { ...server, url: await server.address() }
+}
+
+/** Sends half a request, which keeps the service from closing until REQUEST_TIMEOUT. */
+async function sendHalf (t: Test, url: string) {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.on('error', () => {})
+  t.teardown(() => socket.destroy())
+  await once(socket, 'connect')
+  socket.write('POST /api/auth/signin HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{')
+  // The service has accepted the connection above once it answers on a later one.
+  await send(url)
+}
+
+const isRefused = async (url: string) => await send(url).then(() => false, () => true)
+
+const SLOW = { REQUEST_TIMEOUT: '60', HEADERS_TIMEOUT: '60' }
+
+test('a request that does not end within SHUTDOWN_GRACE does not delay the end further', async t => {
+  const { child, url, ended, stderr } = await start(t, { ...SLOW, SHUTDOWN_GRACE: '1' })
+  await sendHalf(t, url)
+  child.kill('SIGTERM')
+  t.equal(await ended, 1)
+  t.equal(stderr(), 'The shutdown took longer than SHUTDOWN_GRACE and was forced.\n')
+})
+
+test('a second signal forces the end', async t => {
+  const { child, url, ended, stderr } = await start(t, { ...SLOW, SHUTDOWN_GRACE: '300' })
+  await sendHalf(t, url)
+  child.kill('SIGTERM')
+  await until('the port to be closed', async () => await isRefused(url))
+  t.equal(child.exitCode, null, 'one signal waits for the request')
+  child.kill('SIGINT')
+  t.equal(await ended, 1)
+  t.equal(stderr(), 'second SIGINT, exiting\n')
+})
+
+test('SIGHUP ends a service without JWT_KEYS_FILE, as when its terminal is closed; a second one changes nothing', async t => {
+  const { child, url, ended, stderr } = await start(t, { DRAIN_DELAY: '1' })
+  child.kill('SIGHUP')
+  await until('the drain', async () => (await send(`${url}/health/ready`)).status === 503)
+  child.kill('SIGHUP')
+  t.equal(await ended, 0)
+  t.equal(stderr(), '')
+})
+
+test('a native fault ends the process by its signal', async t => {
+  const { child, ended } = await start(t)
+  child.kill('SIGSEGV')
+  t.equal(await ended, 'SIGSEGV')
+})
