@@ -20,14 +20,14 @@ test('every POST of the contract takes a form', async t => {
 
 test('JSON is not bent: a text is no list of one', async t => {
   const { post } = await startApp(t)
-  const reply = await post('/api/auth/signup', { username: 'alice', email: 'a@example.com', password: PASSWORD, roles: 'user' })
-  t.equal(reply.status, 400)
-  t.strictSame(reply.body, { message: 'roles must be a list of at most 16 role names', code: 'VALIDATION_FAILED' })
+  const response = await post('/api/auth/signup', { username: 'alice', email: 'a@example.com', password: PASSWORD, roles: 'user' })
+  t.equal(response.status, 400)
+  t.strictSame(response.body, { message: 'roles must be a list of at most 16 role names', code: 'VALIDATION_FAILED' })
 })
 
 test('an empty JSON body is an absent one', async t => {
   const { post } = await startApp(t)
-  const reply = await post('/api/auth/signin', '')
-  t.equal(reply.status, 400)
-  t.strictSame(reply.body, { message: 'the body must be object', code: 'VALIDATION_FAILED' })
+  const response = await post('/api/auth/signin', '')
+  t.equal(response.status, 400)
+  t.strictSame(response.body, { message: 'the body must be object', code: 'VALIDATION_FAILED' })
 })

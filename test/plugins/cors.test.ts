@@ -5,27 +5,27 @@ const origin = 'http://localhost:8081'
 
 test('a preflight of an allowed origin is answered with what it may send', async t => {
   const { app } = await startApp(t)
-  const reply = await app.inject({
+  const response = await app.inject({
     method: 'OPTIONS',
     url: '/api/auth/signin',
     headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'x-access-token' }
   })
-  t.equal(reply.statusCode, 204)
-  t.equal(reply.headers['access-control-allow-origin'], origin)
-  t.equal(reply.headers['access-control-allow-headers'], 'x-access-token, authorization, origin, content-type, accept')
-  t.equal(reply.headers['access-control-allow-methods'], 'GET, HEAD, POST, PUT, DELETE')
-  t.equal(reply.headers['access-control-max-age'], '600')
-  t.match(reply.headers['x-request-id'], /^[0-9a-f-]{36}$/)
-  t.equal(reply.headers['x-content-type-options'], 'nosniff')
+  t.equal(response.statusCode, 204)
+  t.equal(response.headers['access-control-allow-origin'], origin)
+  t.equal(response.headers['access-control-allow-headers'], 'x-access-token, authorization, origin, content-type, accept')
+  t.equal(response.headers['access-control-allow-methods'], 'GET, HEAD, POST, PUT, DELETE')
+  t.equal(response.headers['access-control-max-age'], '600')
+  t.match(response.headers['x-request-id'], /^[0-9a-f-]{36}$/)
+  t.equal(response.headers['x-content-type-options'], 'nosniff')
 })
 
 test('another origin is not allowed', async t => {
   const { get } = await startApp(t)
   for (const other of ['http://localhost:8082', 'https://localhost:8081', 'http://localhost:8081.evil.example', 'null']) {
-    const reply = await get('/api/test/all', { origin: other })
-    t.equal(reply.status, 200)
-    t.equal(reply.headers['access-control-allow-origin'], undefined, other)
-    t.match(reply.headers['vary'], 'Origin')
+    const response = await get('/api/test/all', { origin: other })
+    t.equal(response.status, 200)
+    t.equal(response.headers['access-control-allow-origin'], undefined, other)
+    t.match(response.headers['vary'], 'Origin')
   }
 })
 
@@ -40,19 +40,19 @@ test('CORS_ORIGIN lists the origins, and * is all of them', async t => {
 test('a page can see every denial', async t => {
   const { app, post } = await startApp(t)
   const headers = { origin }
-  const replies = [
-    { status: 401, reply: await app.inject({ url: '/api/test/user', headers: { ...headers, 'x-access-token': 'bad' } }) },
-    { status: 403, reply: await app.inject({ url: '/api/test/user', headers }) },
-    { status: 404, reply: await app.inject({ url: '/nowhere', headers }) },
-    { status: 413, reply: await app.inject({ method: 'POST', url: '/api/auth/signin', headers, payload: { username: 'x'.repeat(17_000) } }) },
-    { status: 415, reply: await app.inject({ method: 'POST', url: '/api/auth/signin', headers: { ...headers, 'content-type': 'text/xml' }, payload: '<a/>' }) }
+  const responses = [
+    { status: 401, response: await app.inject({ url: '/api/test/user', headers: { ...headers, 'x-access-token': 'bad' } }) },
+    { status: 403, response: await app.inject({ url: '/api/test/user', headers }) },
+    { status: 404, response: await app.inject({ url: '/nowhere', headers }) },
+    { status: 413, response: await app.inject({ method: 'POST', url: '/api/auth/signin', headers, payload: { username: 'x'.repeat(17_000) } }) },
+    { status: 415, response: await app.inject({ method: 'POST', url: '/api/auth/signin', headers: { ...headers, 'content-type': 'text/xml' }, payload: '<a/>' }) }
   ]
   t.intercept(app.passwords, 'hash', { value: async () => { throw new Error('a fault') } })
   const fault = await post('/api/auth/signup', { username: 'alice', email: 'a@example.com', password: 'correct horse' }, headers)
   t.equal(fault.status, 500)
   t.equal(fault.headers['access-control-allow-origin'], origin)
-  for (const { status, reply } of replies) {
-    t.equal(reply.statusCode, status)
-    t.equal(reply.headers['access-control-allow-origin'], origin, `on ${status}`)
+  for (const { status, response } of responses) {
+    t.equal(response.statusCode, status)
+    t.equal(response.headers['access-control-allow-origin'], origin, `on ${status}`)
   }
 })

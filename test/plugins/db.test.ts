@@ -46,9 +46,9 @@ test('a database that goes silent is a 503 within the query timeout, and is used
   const alice = await service.signIn('alice')
   hole.silence(true)
   const begin = Date.now()
-  for (const reply of await Promise.all([me(service, alice), me(service, alice), me(service, alice)])) {
-    t.strictSame([reply.status, reply.body], [503, unavailable])
-    t.equal(reply.headers['retry-after'], '1')
+  for (const response of await Promise.all([me(service, alice), me(service, alice), me(service, alice)])) {
+    t.strictSame([response.status, response.body], [503, unavailable])
+    t.equal(response.headers['retry-after'], '1')
   }
   t.ok(Date.now() - begin < 3000)
   hole.silence(false)
@@ -61,8 +61,8 @@ test('a request that finds every connection taken waits for DATABASE_CONNECT_TIM
   await service.signUp('alice')
   const alice = await service.signIn('alice')
   const napping = service.app.db.query(nap(1.5))
-  const reply = await me(service, alice)
-  t.strictSame([reply.status, reply.body], [503, unavailable])
+  const response = await me(service, alice)
+  t.strictSame([response.status, response.body], [503, unavailable])
   await napping
   t.equal((await me(service, alice)).status, 200)
 })
@@ -117,8 +117,8 @@ test('a database that takes no writes is a 503, and its reads still work', async
   await writable.sql('DO $$ BEGIN EXECUTE format(\'ALTER DATABASE %I SET default_transaction_read_only = on\', current_database()); END $$')
   await writable.sql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()')
   await until('an answer', async () => (await me(writable, alice)).status === 200, 5000)
-  const reply = await writable.post('/api/auth/refreshtoken', { refreshToken: alice.refreshToken })
-  t.strictSame([reply.status, reply.body], [503, unavailable])
+  const response = await writable.post('/api/auth/refreshtoken', { refreshToken: alice.refreshToken })
+  t.strictSame([response.status, response.body], [503, unavailable])
 })
 
 test('a value that cannot be sent is our own fault', async t => {

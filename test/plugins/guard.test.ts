@@ -31,8 +31,8 @@ test('either header brings the token, the scheme in any case, and both may', asy
     { 'x-access-token': accessToken, authorization: 'Bearer ' },
     { 'x-access-token': '', authorization: `Bearer ${accessToken}` }
   ]) {
-    const reply = await get('/api/test/user', headers)
-    t.strictSame([reply.status, reply.body], [200, 'User Content.'], JSON.stringify(Object.keys(headers)))
+    const response = await get('/api/test/user', headers)
+    t.strictSame([response.status, response.body], [200, 'User Content.'], JSON.stringify(Object.keys(headers)))
   }
 })
 
@@ -41,19 +41,19 @@ test('two tokens that differ are a bad token, also when both are good', async t 
   await signUp('alice')
   await signUp('bob')
   const [alice, bob] = [await signIn('alice'), await signIn('bob')]
-  const reply = await get('/api/test/user', { 'x-access-token': alice.accessToken, authorization: `Bearer ${bob.accessToken}` })
-  t.equal(reply.status, 401)
-  t.equal(reply.headers['www-authenticate'], 'Bearer')
-  t.strictSame(reply.body, { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' })
+  const response = await get('/api/test/user', { 'x-access-token': alice.accessToken, authorization: `Bearer ${bob.accessToken}` })
+  t.equal(response.status, 401)
+  t.equal(response.headers['www-authenticate'], 'Bearer')
+  t.strictSame(response.body, { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' })
 })
 
 test('no token, an empty one and another scheme are a missing token', async t => {
   const { get } = await startApp(t)
   for (const headers of [{}, { 'x-access-token': '' }, { authorization: '' }, { authorization: 'Bearer' }, { authorization: 'Bearer  ' }, { authorization: 'Basic YTpi' }]) {
-    const reply = await get('/api/test/user', headers)
-    t.equal(reply.status, 403)
-    t.equal(reply.headers['www-authenticate'], 'Bearer')
-    t.strictSame(reply.body, { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
+    const response = await get('/api/test/user', headers)
+    t.equal(response.status, 403)
+    t.equal(response.headers['www-authenticate'], 'Bearer')
+    t.strictSame(response.body, { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
   }
 })
 
@@ -61,18 +61,18 @@ test('a stranger is refused before the body is read', async t => {
   const { app } = await buildWith(t, app => {
     app.post('/upload', { config: { access: 'signed-in' } }, async () => ({}))
   })
-  const reply = await app.inject({ method: 'POST', url: '/upload', headers: { 'content-type': 'application/json' }, payload: '{ broken' })
-  t.equal(reply.statusCode, 403)
-  t.strictSame(reply.json(), { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
+  const response = await app.inject({ method: 'POST', url: '/upload', headers: { 'content-type': 'application/json' }, payload: '{ broken' })
+  t.equal(response.statusCode, 403)
+  t.strictSame(response.json(), { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
 })
 
 test('a public route has no caller, and says so', async t => {
   const { app, logs } = await buildWith(t, app => {
     app.get('/whoami', { config: { access: 'public' } }, async request => request.caller)
   })
-  const reply = await app.inject('/whoami')
-  t.equal(reply.statusCode, 500)
-  t.strictSame(reply.json(), { message: 'Something went wrong on our side.', code: 'INTERNAL' })
+  const response = await app.inject('/whoami')
+  t.equal(response.statusCode, 500)
+  t.strictSame(response.json(), { message: 'Something went wrong on our side.', code: 'INTERNAL' })
   t.match(logs.filter(line => line['level'] === 50), [{ code: 'INTERNAL', err: { message: 'a public route has no caller' } }])
 })
 

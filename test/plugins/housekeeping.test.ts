@@ -78,9 +78,9 @@ test('a token whose session was purged is expired all the same', async t => {
   await service.signUp('alice')
   const { refreshToken } = await service.signIn('alice')
   await until('the end of the session', async () => await service.app.purge() === 1, 5000)
-  const reply = await service.post('/api/auth/refreshtoken', { refreshToken })
-  t.equal(reply.status, 403)
-  t.strictSame(reply.body, {
+  const response = await service.post('/api/auth/refreshtoken', { refreshToken })
+  t.equal(response.status, 403)
+  t.strictSame(response.body, {
     message: 'Refresh token was expired. Please make a new signin request', code: 'REFRESH_TOKEN_EXPIRED'
   })
 })

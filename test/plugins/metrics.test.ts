@@ -14,7 +14,7 @@ test('requests are counted by route and status, never by what stood in the URL',
   await service.get('/nowhere/at-all')
   await service.as('no token', 'PUT', '/a-secret')
   const counted = async () => (await lines(service, 'http_request_duration_seconds_count')).map(line => Number(line.split(' ')[1]))
-  await until('five replies to be counted', async () => (await counted()).reduce((a, b) => a + b, 0) === 5)
+  await until('five responses to be counted', async () => (await counted()).reduce((a, b) => a + b, 0) === 5)
   t.strictSame(await lines(service, 'http_request_duration_seconds_count'), [
     'http_request_duration_seconds_count{method="GET",route="/api/test/all",status="200"} 2',
     'http_request_duration_seconds_count{method="GET",route="/api/test/user",status="403"} 1',
@@ -26,7 +26,7 @@ test('how long they took stands in buckets that add up', async t => {
   const service = await startApp(t)
   await service.signUp('ann')
   await service.signIn('ann')
-  await until('the reply to be counted', async () => (await lines(service, 'http_request_duration_seconds_count')).length === 1)
+  await until('the response to be counted', async () => (await lines(service, 'http_request_duration_seconds_count')).length === 1)
   const buckets = (await lines(service, 'http_request_duration_seconds_bucket')).map(line => Number(line.split(' ').at(-1)))
   t.equal(buckets.length, 13)
   t.strictSame([...buckets].sort((a, b) => a - b), buckets)

@@ -45,12 +45,12 @@ test('every route is described, with every status, security scheme and refusal i
     const path = route.url.replace(/:(\w+)/g, '{$1}')
     const { operation } = found.find(at => at.path === path && at.method === String(route.method).toLowerCase()) ?? {}
     if (!operation) return t.fail(`${String(route.method)} ${path} is missing`)
-    const { responses: replies } = operation
-    t.strictSame(Object.keys(replies), Object.keys(Object(route.schema?.response)), path)
+    const { responses: responses } = operation
+    t.strictSame(Object.keys(responses), Object.keys(Object(route.schema?.response)), path)
     const token = [{ bearer: [] }, { accessToken: [] }]
     t.strictSame(operation.security, path.endsWith('signup') ? [{}, ...token] : route.config?.access === 'public' ? [] : token, path)
-    const codes = Object.entries(replies).filter(([status]) => status >= '400')
-      .flatMap(([, reply]) => Object.keys(reply.content['application/json']?.examples ?? {}))
+    const codes = Object.entries(responses).filter(([status]) => status >= '400')
+      .flatMap(([, response]) => Object.keys(response.content['application/json']?.examples ?? {}))
     t.strictSame(codes, repliedCodes(route), path)
   }
 })
@@ -86,7 +86,7 @@ test('every example fits its schema, and that of a refusal is what it answers', 
   t.strictSame(refused?.content['application/json']?.examples['VALIDATION_FAILED'], { value: bad.json() })
 })
 
-test('the headers of a reply are those that the catalogue sends', async t => {
+test('the headers of a response are those that the catalogue sends', async t => {
   const { app } = await startApp(t)
   for (const { path, operation } of operationsOf(Object(app.swagger()))) {
     for (const [status, { headers, content }] of Object.entries(operation.responses)) {

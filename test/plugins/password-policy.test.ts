@@ -12,9 +12,9 @@ test('a sign-up with a password that is easy to guess is refused, with the reaso
     ['12345678', common], ['Password1', common], ['qwertyuiop', common],
     ['alicealice', named], ['alice!123', named], ['gatehouse!', named]
   ] as const) {
-    const reply = await post('/api/auth/signup', { ...signUpBody('alice'), password })
-    t.equal(reply.status, 400, password)
-    t.strictSame(reply.body, body, password)
+    const response = await post('/api/auth/signup', { ...signUpBody('alice'), password })
+    t.equal(response.status, 400, password)
+    t.strictSame(response.body, body, password)
   }
   t.strictSame(await sql('SELECT FROM users'), [])
   t.equal((await post('/api/auth/signup', signUpBody('alice'))).status, 200)
@@ -27,8 +27,8 @@ test('PASSWORD_BLOCKLIST=off takes them', async t => {
 
 test('PASSWORD_MIN_LENGTH counts characters', async t => {
   const { post } = await startApp(t, { PASSWORD_MIN_LENGTH: 12 })
-  const reply = await post('/api/auth/signup', { ...signUpBody('alice'), password: 'x'.repeat(11) })
-  t.equal(reply.status, 400)
-  t.strictSame(reply.body, { message: 'password must be 12 to 256 characters', code: 'VALIDATION_FAILED' })
+  const response = await post('/api/auth/signup', { ...signUpBody('alice'), password: 'x'.repeat(11) })
+  t.equal(response.status, 400)
+  t.strictSame(response.body, { message: 'password must be 12 to 256 characters', code: 'VALIDATION_FAILED' })
   t.equal((await post('/api/auth/signup', { ...signUpBody('alice'), password: 'zwölf Zeichen' })).status, 200)
 })

@@ -7,14 +7,14 @@ const busy = { message: 'Too many passwords are being checked. Please try again.
 test('beyond the hashes in flight and the queue a sign-in is told to come again', async t => {
   const { post, signUp } = await startApp(t, { ARGON2_CONCURRENCY: 1, ARGON2_QUEUE: 2, ARGON2_MEMORY_KIB: 19456, DATABASE_POOL_MAX: 20 })
   await signUp('alice')
-  const replies = await Promise.all(Array.from({ length: 20 }, async () =>
+  const responses = await Promise.all(Array.from({ length: 20 }, async () =>
     await post('/api/auth/signin', { username: 'alice', password: PASSWORD })))
-  const refused = replies.filter(reply => reply.status !== 200)
+  const refused = responses.filter(response => response.status !== 200)
   t.ok(refused.length > 0)
   t.ok(refused.length <= 17, 'three have a place at any time')
-  for (const reply of refused) {
-    t.strictSame([reply.status, reply.body], [503, busy])
-    t.equal(reply.headers['retry-after'], '1')
+  for (const response of refused) {
+    t.strictSame([response.status, response.body], [503, busy])
+    t.equal(response.headers['retry-after'], '1')
   }
   t.equal((await post('/api/auth/signin', { username: 'alice', password: PASSWORD })).status, 200)
 })
@@ -45,9 +45,9 @@ for (const [what, hash] of [
     const { logs, post, signUp, sql } = await startApp(t)
     await signUp('alice')
     await sql('UPDATE users SET password_hash = $1', [hash])
-    const reply = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
-    t.equal(reply.status, 401)
-    t.strictSame(reply.body, { message: 'Invalid Password!', code: 'PASSWORD_INVALID', accessToken: null })
+    const response = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+    t.equal(response.status, 401)
+    t.strictSame(response.body, { message: 'Invalid Password!', code: 'PASSWORD_INVALID', accessToken: null })
     t.match(logs.filter(line => line['level'] === 50), [{ msg: 'a stored password hash is not argon2id or too costly to run' }])
   })
 }

@@ -4,14 +4,14 @@ import { createDatabase, PASSWORD, signUpBody, startApp, type TestApp } from '..
 const tooMany = { message: 'Too many requests. Please wait and try again.', code: 'TOO_MANY_REQUESTS' }
 
 const signIn = async ({ app }: TestApp, { from = '192.0.2.1', forwarded }: { from?: string, forwarded?: string } = {}) => {
-  const reply = await app.inject({
+  const response = await app.inject({
     method: 'POST',
     url: '/api/auth/signin',
     remoteAddress: from,
     headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded },
     payload: { username: 'alice', password: PASSWORD }
   })
-  return reply.statusCode
+  return response.statusCode
 }
 
 const refresh = async (service: TestApp, refreshToken: unknown) => (await service.post('/api/auth/refreshtoken', { refreshToken })).status
@@ -20,13 +20,13 @@ test('sign-ins beyond the limit of an address are refused until the minute is ov
   const service = await startApp(t, { RATE_LIMIT_SIGNIN: 3 })
   await service.signUp('alice')
   for (let i = 0; i < 3; i++) t.equal(await signIn(service), 200)
-  const reply = await service.app.inject({
+  const response = await service.app.inject({
     method: 'POST', url: '/api/auth/signin', remoteAddress: '192.0.2.1', headers: { origin: 'http://localhost:8081' }, payload: {}
   })
-  t.equal(reply.statusCode, 429)
-  t.strictSame(reply.json(), tooMany)
-  t.match(reply.headers, { 'retry-after': '60', 'cache-control': 'no-store', 'access-control-allow-origin': 'http://localhost:8081' })
-  t.equal(reply.headers['x-ratelimit-limit'], undefined)
+  t.equal(response.statusCode, 429)
+  t.strictSame(response.json(), tooMany)
+  t.match(response.headers, { 'retry-after': '60', 'cache-control': 'no-store', 'access-control-allow-origin': 'http://localhost:8081' })
+  t.equal(response.headers['x-ratelimit-limit'], undefined)
   t.equal(await signIn(service, { from: '192.0.2.2' }), 200, 'another address')
 
   const now = Date.now()

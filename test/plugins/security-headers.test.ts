@@ -7,10 +7,10 @@ import { startApp } from '../support/app.ts'
 const POLICY = 'default-src \'none\';frame-ancestors \'none\''
 const HSTS = 'strict-transport-security'
 
-test('every reply says how to treat it, a refusal of the framework\'s as well', async t => {
+test('every response says how to treat it, a refusal of the framework\'s as well', async t => {
   const { app, post, get } = await startApp(t)
   t.intercept(app.passwords, 'hash', { value: async () => { throw new Error('the cause') } })
-  const replies = {
+  const responses = {
     200: await get('/'),
     400: await get('/%zz'),
     403: await get('/api/test/user'),
@@ -18,7 +18,7 @@ test('every reply says how to treat it, a refusal of the framework\'s as well', 
     413: await post('/api/auth/signin', 'x'.repeat(20_000)),
     500: await post('/api/auth/signup', { username: 'ann', email: 'ann@example.com', password: 'correct horse' })
   }
-  for (const [status, { status: actual, headers }] of Object.entries(replies)) {
+  for (const [status, { status: actual, headers }] of Object.entries(responses)) {
     t.equal(String(actual), status)
     t.equal(headers['content-security-policy'], POLICY, status)
     t.equal(headers['x-content-type-options'], 'nosniff', status)

@@ -20,11 +20,11 @@ test('after ten wrong passwords the account has to wait, and says for how long',
   const service = await startApp(t)
   await service.signUp('alice')
   for (let i = 0; i < 10; i++) t.equal((await guess(service)).status, 401)
-  const reply = await guess(service)
-  t.equal(reply.status, 429)
-  t.strictSame(reply.body, throttled)
-  t.equal(reply.headers['retry-after'], '30')
-  t.equal(reply.headers['cache-control'], 'no-store')
+  const response = await guess(service)
+  t.equal(response.status, 429)
+  t.strictSame(response.body, throttled)
+  t.equal(response.headers['retry-after'], '30')
+  t.equal(response.headers['cache-control'], 'no-store')
 })
 
 test('a right password is not judged while the account has to wait, and is good after the documented time', async t => {
@@ -65,19 +65,19 @@ test('200 guesses at once, at two instances, are judged no more often than ten',
   const url = await createDatabase(t)
   const services = [await startApp(t, { DATABASE_URL: url }), await startApp(t, { DATABASE_URL: url })]
   await services[0]?.signUp('alice')
-  const replies = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
+  const responses = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
     const service = services[i % 2]
     return service ? (await guess(service)).status : 0
   }))
-  const count = (status: number) => replies.filter(seen => seen === status).length
+  const count = (status: number) => responses.filter(seen => seen === status).length
   t.strictSame({ judged: count(401), throttled: count(429) }, { judged: 10, throttled: 190 })
 })
 
 test('an owner with many tabs signs in with all of them', async t => {
   const service = await startApp(t)
   await service.signUp('alice')
-  const replies = await Promise.all(Array.from({ length: 50 }, async () => (await guess(service, 'alice', PASSWORD)).status))
-  t.strictSame(replies.filter(status => status !== 200), [])
+  const responses = await Promise.all(Array.from({ length: 50 }, async () => (await guess(service, 'alice', PASSWORD)).status))
+  t.strictSame(responses.filter(status => status !== 200), [])
 })
 
 test('a name that nobody has is treated alike', async t => {

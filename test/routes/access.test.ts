@@ -134,13 +134,13 @@ for (const [access, rows] of Object.entries(MATRIX) as Array<[Access, Row[]]>) {
         const target = await signedUp(service, `target${made}`, ['user'])
         const { headers, sessionId } = await call(service, caller, `caller${made++}`)
         const { url = pattern.replace(':id', sessionId), payload } = request?.(target) ?? {}
-        const reply = await service.app.inject({ method, url, headers, ...payload && { payload } })
+        const response = await service.app.inject({ method, url, headers, ...payload && { payload } })
         const answer = expected(access, caller)
         if (answer === 200) {
-          t.equal(reply.statusCode, 200, `${method} ${pattern} for ${caller}`)
+          t.equal(response.statusCode, 200, `${method} ${pattern} for ${caller}`)
         } else {
           const { status, message } = catalogue[answer]
-          t.strictSame([reply.statusCode, reply.json()], [status, { message, code: answer }], `${method} ${pattern} for ${caller}`)
+          t.strictSame([response.statusCode, response.json()], [status, { message, code: answer }], `${method} ${pattern} for ${caller}`)
         }
       }
     }

@@ -266,11 +266,11 @@ test('a hostile request is refused in the contract\'s words, and leaves nothing 
   const table = [...bodies, ...urls, ...asAdmin]
   t.ok(table.length >= 70)
   for (const [title, request, code, message = catalogue[code].message] of table) {
-    const reply = await app.inject(request)
-    t.equal(reply.statusCode, catalogue[code].status, `${title}: status`)
-    t.equal(reply.headers['content-type'], 'application/json; charset=utf-8', `${title}: content type`)
-    t.match(reply.headers['x-request-id'], /^[0-9a-f-]{36}$/, `${title}: request id`)
-    t.strictSame(reply.json(), { ...code === 'PASSWORD_INVALID' && { accessToken: null }, message, code }, `${title}: body`)
+    const response = await app.inject(request)
+    t.equal(response.statusCode, catalogue[code].status, `${title}: status`)
+    t.equal(response.headers['content-type'], 'application/json; charset=utf-8', `${title}: content type`)
+    t.match(response.headers['x-request-id'], /^[0-9a-f-]{36}$/, `${title}: request id`)
+    t.strictSame(response.json(), { ...code === 'PASSWORD_INVALID' && { accessToken: null }, message, code }, `${title}: body`)
   }
 
   t.strictSame(await sql('SELECT * FROM users'), before)

@@ -3,13 +3,13 @@ import { startApp } from '../support/app.ts'
 
 test('GET / welcomes everybody', async t => {
   const { get } = await startApp(t)
-  const reply = await get('/')
-  t.equal(reply.status, 200)
-  t.strictSame(reply.body, { message: 'Welcome to gatehouse.' })
-  t.match(reply.headers['x-request-id'], /^[0-9a-f-]{36}$/)
+  const response = await get('/')
+  t.equal(response.status, 200)
+  t.strictSame(response.body, { message: 'Welcome to gatehouse.' })
+  t.match(response.headers['x-request-id'], /^[0-9a-f-]{36}$/)
 })
 
-test('every reply names another request', async t => {
+test('every response names another request', async t => {
   const { get } = await startApp(t)
   const [first, second] = [await get('/'), await get('/no-such-page')]
   t.not(first.headers['x-request-id'], second.headers['x-request-id'])

@@ -38,11 +38,11 @@ const withoutTimes = (body: unknown) => Object(body).events.map(({ created, ...e
 
 test('whatever changes an account is one row, the newest first', async t => {
   const { ask } = await history(t)
-  const reply = await ask()
-  t.equal(reply.status, 200)
-  t.equal(reply.headers['cache-control'], 'no-store')
-  t.strictSame(withoutTimes(reply.body), TRAIL)
-  t.equal(Object(reply.body).next, null)
+  const response = await ask()
+  t.equal(response.status, 200)
+  t.equal(response.headers['cache-control'], 'no-store')
+  t.strictSame(withoutTimes(response.body), TRAIL)
+  t.equal(Object(response.body).next, null)
 })
 
 test('pages, a user and an event filter', async t => {
@@ -57,8 +57,8 @@ test('pages, a user and an event filter', async t => {
   t.strictSame(await ids('?user=2'), [[6, 5, 4, 2], null])
   t.strictSame(await ids('?event=user_created&limit=2'), [[9, 3], 3])
   t.strictSame(await ids('?event=user_created&user=3'), [[3], null])
-  const reply = await ask('?event=Nothing')
-  t.strictSame([reply.status, reply.body], [400, { message: 'event must be the name of an event', code: 'VALIDATION_FAILED' }])
+  const response = await ask('?event=Nothing')
+  t.strictSame([response.status, response.body], [400, { message: 'event must be the name of an event', code: 'VALIDATION_FAILED' }])
 })
 
 test('what is refused leaves no row', async t => {

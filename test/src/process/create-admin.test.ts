@@ -12,9 +12,9 @@ test('makes an admin who can sign in, though the role is not open to sign-up', a
   [{ username: 'ann', email: 'ann@example.com', role: 'admin' }])
 
   const { post } = await startApp(t, { DATABASE_URL: url })
-  const reply = await post('/api/auth/signin', { username: 'ann', password: 'correct horse' })
-  t.equal(reply.status, 200)
-  t.match(reply.body, { username: 'ann', email: 'ann@example.com', roles: ['ROLE_ADMIN'] })
+  const response = await post('/api/auth/signin', { username: 'ann', password: 'correct horse' })
+  t.equal(response.status, 200)
+  t.match(response.body, { username: 'ann', email: 'ann@example.com', roles: ['ROLE_ADMIN'] })
 })
 
 test('refuses what sign-up refuses, in its words, and makes nobody', async t => {

@@ -26,10 +26,10 @@ test('figures have a port of their own, on this machine only', async t => {
   const address = await server.address()
   const url = `http://127.0.0.1:${port}/metrics`
   await until('the figures', () => server.logs().some(line => line.msg === `Figures for Prometheus at ${url}`))
-  const reply = await fetch(url)
-  t.equal(reply.status, 200)
-  t.equal(reply.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8')
-  const figures = await reply.text()
+  const response = await fetch(url)
+  t.equal(response.status, 200)
+  t.equal(response.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8')
+  const figures = await response.text()
   for (const name of ['process_resident_memory_bytes', 'nodejs_eventloop_lag_p99_seconds', 'gatehouse_invalidation_listening 1']) {
     t.match(figures, `\n${name}`, name)
   }
@@ -60,7 +60,7 @@ test('the primary serves the sums of its workers', async t => {
   const address = await server.address()
   await until('two workers', () => new Set(server.logs().filter(line => line.msg.startsWith('Server listening')).map(line => line['pid'])).size === 2)
   for (let i = 0; i < 10; i++) t.equal((await fetch(`${address}/api/test/all`, { headers: { connection: 'close' } })).status, 200)
-  const figures = async () => await fetch(`http://127.0.0.1:${port}/metrics`).then(async reply => await reply.text(), () => '')
+  const figures = async () => await fetch(`http://127.0.0.1:${port}/metrics`).then(async response => await response.text(), () => '')
   await until('both workers\' figures', async () => {
     const text = await figures()
     return text.includes('\ngatehouse_authority_listening 2\n') &&

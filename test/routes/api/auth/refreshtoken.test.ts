@@ -21,9 +21,9 @@ async function session (service: TestApp) {
     show,
     /** Shows a token that must be answered, and gives the one that came back. */
     async successor (token: string): Promise<string> {
-      const reply = await show(token)
-      if (reply.status !== 200) throw new Error(`refused: ${JSON.stringify(reply.body)}`)
-      return String(Object(reply.body).refreshToken)
+      const response = await show(token)
+      if (response.status !== 200) throw new Error(`refused: ${JSON.stringify(response.body)}`)
+      return String(Object(response.body).refreshToken)
     },
     /** Lets time pass for the session, as the database sees it. */
     async later (seconds: number) {
@@ -40,18 +40,18 @@ async function session (service: TestApp) {
 for (const body of [{}, { refreshToken: null }, '', undefined]) {
   test(`a refresh with ${JSON.stringify(body)} asks for a token`, async t => {
     const { post } = await startApp(t)
-    const reply = await post('/api/auth/refreshtoken', body ?? '')
-    t.equal(reply.status, 403)
-    t.equal(reply.headers['www-authenticate'], undefined)
-    t.strictSame(reply.body, required)
+    const response = await post('/api/auth/refreshtoken', body ?? '')
+    t.equal(response.status, 403)
+    t.equal(response.headers['www-authenticate'], undefined)
+    t.strictSame(response.body, required)
   })
 }
 
 test('a refresh without body or content type asks for a token', async t => {
   const { app } = await startApp(t)
-  const reply = await app.inject({ method: 'POST', url: '/api/auth/refreshToken' })
-  t.equal(reply.statusCode, 403)
-  t.strictSame(reply.json(), required)
+  const response = await app.inject({ method: 'POST', url: '/api/auth/refreshToken' })
+  t.equal(response.statusCode, 403)
+  t.strictSame(response.json(), required)
 })
 
 test('text that is no token is unknown, whatever its length, and costs no query', async t => {
@@ -62,22 +62,22 @@ test('text that is no token is unknown, whatever its length, and costs no query'
     userId: 1, sessionId: '0190a0a0-0000-7000-8000-000000000000', generation: 0
   })
   for (const token of ['', 'x', 'x'.repeat(10_000), '\u0000', `${first}=`, first.slice(1), `${first.slice(0, -1)}B`, foreign]) {
-    const reply = await show(token)
-    t.equal(reply.status, 403)
-    t.strictSame(reply.body, unknown)
+    const response = await show(token)
+    t.equal(response.status, 403)
+    t.strictSame(response.body, unknown)
   }
 })
 
 test('a good token answers with new tokens for the same session', async t => {
   const service = await startApp(t)
   const { first, show } = await session(service)
-  const reply = await show(first)
-  t.equal(reply.status, 200)
-  t.equal(reply.headers['cache-control'], 'no-store')
-  const { accessToken, refreshToken, ...rest } = Object(reply.body)
+  const response = await show(first)
+  t.equal(response.status, 200)
+  t.equal(response.headers['cache-control'], 'no-store')
+  const { accessToken, refreshToken, ...rest } = Object(response.body)
   t.strictSame(rest, {})
   t.not(refreshToken, first)
-  t.strictSame(Object.keys(Object(reply.body)), ['accessToken', 'refreshToken'])
+  t.strictSame(Object.keys(Object(response.body)), ['accessToken', 'refreshToken'])
   t.equal((await service.get('/api/test/user', { 'x-access-token': accessToken })).body, 'User Content.')
 })
 
@@ -92,17 +92,17 @@ test('the new access token carries the roles of now', async t => {
 test('a bad access token beside the refresh token is not looked at', async t => {
   const service = await startApp(t)
   const { first } = await session(service)
-  const reply = await service.post('/api/auth/refreshtoken', { refreshToken: first }, { 'x-access-token': 'garbage' })
-  t.equal(reply.status, 200)
+  const response = await service.post('/api/auth/refreshtoken', { refreshToken: first }, { 'x-access-token': 'garbage' })
+  t.equal(response.status, 200)
 })
 
 test('a token of a session that is gone is unknown', async t => {
   const service = await startApp(t)
   const { first, show } = await session(service)
   await service.sql('DELETE FROM refresh_tokens')
-  const reply = await show(first)
-  t.equal(reply.status, 403)
-  t.strictSame(reply.body, unknown)
+  const response = await show(first)
+  t.equal(response.status, 403)
+  t.strictSame(response.body, unknown)
 })
 
 test('an expired session says so once and its row is gone', async t => {
@@ -111,9 +111,9 @@ test('an expired session says so once and its row is gone', async t => {
   await later(86_399)
   t.equal((await show(first)).status, 200)
   await later(1)
-  const reply = await show(first)
-  t.equal(reply.status, 403)
-  t.strictSame(reply.body, expired)
+  const response = await show(first)
+  t.equal(response.status, 403)
+  t.strictSame(response.body, expired)
   t.strictSame(await sessions(), [])
   t.strictSame((await show(first)).body, unknown)
 })
@@ -167,9 +167,9 @@ test('lenient: after the grace an older token ends the session, its head too, an
   const second = await successor(first)
   const third = await successor(second)
   await later(10)
-  const reply = await show(first)
-  t.equal(reply.status, 403)
-  t.strictSame(reply.body, unknown)
+  const response = await show(first)
+  t.equal(response.status, 403)
+  t.strictSame(response.body, unknown)
   for (const token of [third, second, first]) t.strictSame((await show(token)).body, unknown)
   t.equal((await show(other)).status, 200)
   t.equal((await sessions()).length, 1)
@@ -263,9 +263,9 @@ test('a session survives a change of REFRESH_ROTATION', async t => {
   const { first, successor } = await session(lenient)
   const second = await successor(first)
   const strict = await startApp(t, { REFRESH_ROTATION: 'strict', DATABASE_URL: lenient.url })
-  const reply = await strict.post('/api/auth/refreshtoken', { refreshToken: second })
-  t.equal(reply.status, 200)
-  t.equal(await successor(String(Object(reply.body).refreshToken)), codec.encode({
+  const response = await strict.post('/api/auth/refreshtoken', { refreshToken: second })
+  t.equal(response.status, 200)
+  t.equal(await successor(String(Object(response.body).refreshToken)), codec.encode({
     ...Object(codec.decode(first)), generation: 3
   }))
 })
@@ -277,10 +277,10 @@ for (const rotation of ['lenient', 'strict'] as const) {
     const { first, sessions } = await session(one)
     let token = first
     for (let round = 0; round < 30; round++) {
-      const replies = await Promise.all(Array.from({ length: 20 }, async (_, i) =>
+      const responses = await Promise.all(Array.from({ length: 20 }, async (_, i) =>
         await (i % 2 === 0 ? one : two).post('/api/auth/refreshtoken', { refreshToken: token })))
-      t.strictSame(new Set(replies.map(reply => reply.status)), new Set([200]))
-      const successors = new Set(replies.map(reply => String(Object(reply.body).refreshToken)))
+      t.strictSame(new Set(responses.map(response => response.status)), new Set([200]))
+      const successors = new Set(responses.map(response => String(Object(response.body).refreshToken)))
       t.equal(successors.size, 1, 'all are given the same successor')
       token = String([...successors][0])
       t.equal(generationOf(token), round + 1)

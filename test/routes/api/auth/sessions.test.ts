@@ -12,13 +12,13 @@ test('a user sees the own live sessions, the newest first, and which one this is
   await service.post('/api/auth/signin', { username: 'alice', password: 'correct horse' }, { 'user-agent': 'phone' })
   const { accessToken } = await service.signIn('alice')
   await service.sql('INSERT INTO refresh_tokens (user_id, id, created_at, expires_at, ip) VALUES (1, $1, now() - interval \'2 h\', now() - interval \'1 h\', \'\')', [STRANGE])
-  const reply = await service.as(accessToken, 'GET', '/api/auth/sessions')
-  t.equal(reply.status, 200)
-  t.equal(reply.headers['cache-control'], 'no-store')
+  const response = await service.as(accessToken, 'GET', '/api/auth/sessions')
+  t.equal(response.status, 200)
+  t.equal(response.headers['cache-control'], 'no-store')
   const rows = await service.sql<Record<'id' | 'created' | 'used' | 'expires', unknown>>(
     'SELECT id, created_at AS created, last_used_at AS used, expires_at AS expires FROM refresh_tokens WHERE user_id = 1 AND expires_at > now() ORDER BY id DESC')
   const iso = (value: unknown) => (value as Date).toISOString()
-  t.strictSame(reply.body, {
+  t.strictSame(response.body, {
     sessions: rows.map(({ id, created, used, expires }, index) => ({
       id,
       created: iso(created),
@@ -36,8 +36,8 @@ test('a user ends one session by its id, in any case, also this one', async t =>
   await service.signUp('alice')
   const [here, there] = [await service.signIn('alice'), await service.signIn('alice')]
   const idOf = (token: string) => service.app.accessTokens.verify(token).sid
-  const reply = await service.as(here.accessToken, 'DELETE', `/api/auth/sessions/${idOf(there.accessToken).toUpperCase()}`)
-  t.strictSame([reply.status, reply.body], [200, { message: 'The session was ended.' }])
+  const response = await service.as(here.accessToken, 'DELETE', `/api/auth/sessions/${idOf(there.accessToken).toUpperCase()}`)
+  t.strictSame([response.status, response.body], [200, { message: 'The session was ended.' }])
   t.equal((await service.as(there.accessToken, 'GET', '/api/test/user')).status, 401)
   t.equal((await service.as(here.accessToken, 'DELETE', `/api/auth/sessions/${idOf(here.accessToken)}`)).status, 200)
   t.equal((await service.as(here.accessToken, 'GET', '/api/test/user')).status, 401)
@@ -49,10 +49,10 @@ test('nobody ends another user\'s session, or one that is not there', async t =>
   await service.signUp('bob', ['admin'])
   const [alice, bob] = [await service.signIn('alice'), await service.signIn('bob')]
   for (const id of [service.app.accessTokens.verify(alice.accessToken).sid, STRANGE]) {
-    const reply = await service.as(bob.accessToken, 'DELETE', `/api/auth/sessions/${id}`)
-    t.strictSame([reply.status, reply.body], [404, missing])
+    const response = await service.as(bob.accessToken, 'DELETE', `/api/auth/sessions/${id}`)
+    t.strictSame([response.status, response.body], [404, missing])
   }
   t.equal((await service.as(alice.accessToken, 'GET', '/api/test/user')).status, 200)
-  const reply = await service.as(bob.accessToken, 'DELETE', '/api/auth/sessions/1')
-  t.strictSame([reply.status, reply.body], [400, { message: 'id must be the id of a session', code: 'VALIDATION_FAILED' }])
+  const response = await service.as(bob.accessToken, 'DELETE', '/api/auth/sessions/1')
+  t.strictSame([response.status, response.body], [400, { message: 'id must be the id of a session', code: 'VALIDATION_FAILED' }])
 })

@@ -4,10 +4,10 @@ import { PASSWORD, startApp, type TestApp } from '../../../support/app.ts'
 test('a sign-in answers with the user and two tokens', async t => {
   const { post, signUp, get } = await startApp(t)
   await signUp('alice', ['user', 'moderator'])
-  const reply = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
-  t.equal(reply.status, 200)
-  t.equal(reply.headers['cache-control'], 'no-store')
-  const { accessToken, refreshToken, ...user } = Object(reply.body)
+  const response = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+  t.equal(response.status, 200)
+  t.equal(response.headers['cache-control'], 'no-store')
+  const { accessToken, refreshToken, ...user } = Object(response.body)
   t.strictSame(user, { id: 1, username: 'alice', email: 'alice@example.com', roles: ['ROLE_USER', 'ROLE_MODERATOR'] })
   t.equal((await get('/api/test/user', { 'x-access-token': accessToken })).status, 200)
   t.match(refreshToken, /^[\w-]{82}$/)
@@ -15,25 +15,25 @@ test('a sign-in answers with the user and two tokens', async t => {
 
 test('an unknown user is not found', async t => {
   const { post } = await startApp(t)
-  const reply = await post('/api/auth/signin', { username: 'nobody', password: PASSWORD })
-  t.equal(reply.status, 404)
-  t.strictSame(reply.body, { message: 'User Not found.', code: 'USER_NOT_FOUND' })
+  const response = await post('/api/auth/signin', { username: 'nobody', password: PASSWORD })
+  t.equal(response.status, 404)
+  t.strictSame(response.body, { message: 'User Not found.', code: 'USER_NOT_FOUND' })
 })
 
 test('a wrong password is refused, with the access token that known clients look for', async t => {
   const { post, signUp } = await startApp(t)
   await signUp('alice')
-  const reply = await post('/api/auth/signin', { username: 'alice', password: 'wrong horse' })
-  t.equal(reply.status, 401)
-  t.equal(reply.headers['www-authenticate'], 'Bearer')
-  t.strictSame(reply.body, { message: 'Invalid Password!', code: 'PASSWORD_INVALID', accessToken: null })
+  const response = await post('/api/auth/signin', { username: 'alice', password: 'wrong horse' })
+  t.equal(response.status, 401)
+  t.equal(response.headers['www-authenticate'], 'Bearer')
+  t.strictSame(response.body, { message: 'Invalid Password!', code: 'PASSWORD_INVALID', accessToken: null })
 })
 
 test('an expired token on a sign-in is not looked at', async t => {
   const { post, signUp } = await startApp(t)
   await signUp('alice')
-  const reply = await post('/api/auth/signin', { username: 'alice', password: PASSWORD }, { 'x-access-token': 'garbage' })
-  t.equal(reply.status, 200)
+  const response = await post('/api/auth/signin', { username: 'alice', password: PASSWORD }, { 'x-access-token': 'garbage' })
+  t.equal(response.status, 200)
 })
 
 test('a session keeps where it was opened, and its end', async t => {
@@ -55,18 +55,18 @@ test('a user who is deleted while the password is checked is not found', async t
       return await verify(hash, password)
     }
   })
-  const reply = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
-  t.equal(reply.status, 404)
-  t.strictSame(reply.body, { message: 'User Not found.', code: 'USER_NOT_FOUND' })
+  const response = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+  t.equal(response.status, 404)
+  t.strictSame(response.body, { message: 'User Not found.', code: 'USER_NOT_FOUND' })
 })
 
 test('a client that does not name itself signs in as well', async t => {
   const { app, signUp, sql } = await startApp(t)
   await signUp('alice')
-  const reply = await app.inject({
+  const response = await app.inject({
     method: 'POST', url: '/api/auth/signin', headers: { 'user-agent': undefined }, payload: { username: 'alice', password: PASSWORD }
   })
-  t.equal(reply.statusCode, 200)
+  t.equal(response.statusCode, 200)
   t.strictSame(await sql('SELECT user_agent FROM refresh_tokens'), [{ user_agent: null }])
 })
 
@@ -99,8 +99,8 @@ test('a password that is changed while it is judged is judged again', async t =>
   await service.signUp('alice')
   const other = await service.app.passwords.hash('battery staple')
   meanwhile(t, service, async () => await service.sql('UPDATE users SET password_hash = $1', [other]))
-  const reply = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
-  t.equal(reply.status, 401)
+  const response = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+  t.equal(response.status, 401)
   t.strictSame(await service.sql('SELECT FROM refresh_tokens'), [])
 })
 
@@ -108,8 +108,8 @@ test('an account that is disabled while its password is judged gets no session',
   const service = await startApp(t)
   await service.signUp('alice')
   meanwhile(t, service, async () => await service.sql('UPDATE users SET disabled_at = now()'))
-  const reply = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
-  t.strictSame([reply.status, reply.body], [403, { message: 'Account is disabled.', code: 'ACCOUNT_DISABLED' }])
+  const response = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+  t.strictSame([response.status, response.body], [403, { message: 'Account is disabled.', code: 'ACCOUNT_DISABLED' }])
   t.strictSame(await service.sql('SELECT FROM refresh_tokens'), [])
 })
 
@@ -118,7 +118,7 @@ test('an account that keeps changing is told to come again', async t => {
   await service.signUp('alice')
   meanwhile(t, service, async () =>
     await service.sql('UPDATE users SET password_hash = $1', [await service.app.passwords.hash(PASSWORD)]))
-  const reply = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
-  t.equal(reply.status, 503)
-  t.equal(reply.headers['retry-after'], '1')
+  const response = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+  t.equal(response.status, 503)
+  t.equal(response.headers['retry-after'], '1')
 })

@@ -16,10 +16,10 @@ test('a sign-out ends the session: its refresh token and its access tokens, at o
   const first = await service.signIn('alice')
   const second = Object((await refresh(service, first.refreshToken)).body)
   const other = await service.signIn('alice')
-  const reply = await signOut(service, second.refreshToken)
-  t.equal(reply.status, 200)
-  t.equal(reply.headers['cache-control'], 'no-store')
-  t.strictSame(reply.body, done)
+  const response = await signOut(service, second.refreshToken)
+  t.equal(response.status, 200)
+  t.equal(response.headers['cache-control'], 'no-store')
+  t.strictSame(response.body, done)
   for (const token of [first.accessToken, second.accessToken]) t.equal(await board(service, token), 401)
   for (const token of [first.refreshToken, second.refreshToken]) t.strictSame((await refresh(service, token)).body, unknown)
   t.equal(await board(service, other.accessToken), 200, 'another session goes on')
@@ -30,8 +30,8 @@ test('a sign-out may be sent again', async t => {
   await service.signUp('alice')
   const { refreshToken } = await service.signIn('alice')
   for (let i = 0; i < 2; i++) {
-    const reply = await signOut(service, refreshToken)
-    t.strictSame([reply.status, reply.body], [200, done])
+    const response = await signOut(service, refreshToken)
+    t.strictSame([response.status, response.body], [200, done])
   }
 })
 
@@ -52,8 +52,8 @@ test('a sign-out without a token, or with one that is not genuine, is refused', 
   const codec = new RefreshTokenCodec(`not ${SECRET}`)
   const forged = codec.encode({ userId: 1, sessionId: service.app.accessTokens.verify(accessToken).sid, generation: 0 })
   for (const [token, body] of [[undefined, required], [null, required], ['', unknown], ['x', unknown], [forged, unknown], [`${refreshToken}x`, unknown]]) {
-    const reply = await signOut(service, token)
-    t.strictSame([reply.status, reply.body], [403, body])
+    const response = await signOut(service, token)
+    t.strictSame([response.status, response.body], [403, body])
   }
   t.equal(await board(service, accessToken), 200)
 })
@@ -63,9 +63,9 @@ test('signing out everywhere ends every session of the user, and nobody else\'s'
   await service.signUp('alice')
   await service.signUp('bob')
   const [here, there, bob] = [await service.signIn('alice'), await service.signIn('alice'), await service.signIn('bob')]
-  const reply = await service.as(here.accessToken, 'POST', '/api/auth/signout/all')
-  t.equal(reply.status, 200)
-  t.strictSame(reply.body, { message: 'You have been signed out everywhere.' })
+  const response = await service.as(here.accessToken, 'POST', '/api/auth/signout/all')
+  t.equal(response.status, 200)
+  t.strictSame(response.body, { message: 'You have been signed out everywhere.' })
   t.strictSame([await board(service, here.accessToken), await board(service, there.accessToken), await board(service, bob.accessToken)], [401, 401, 200])
   t.match(service.logs.filter(line => line['event'] === 'authn_token_revoked'), [{ level: 30, userId: 1, sessions: 2, ip: '127.0.0.1' }])
 })

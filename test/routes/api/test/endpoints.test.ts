@@ -20,10 +20,10 @@ const boards = [
 test('the public board is open to everybody, whatever token is sent', async t => {
   const { get } = await startApp(t)
   for (const headers of [{}, { 'x-access-token': 'garbage' }, { authorization: 'Bearer garbage' }]) {
-    const reply = await get('/api/test/all', headers)
-    t.equal(reply.status, 200)
-    t.equal(reply.headers['content-type'], 'text/plain; charset=utf-8')
-    t.equal(reply.body, 'Public Content.')
+    const response = await get('/api/test/all', headers)
+    t.equal(response.status, 200)
+    t.equal(response.headers['content-type'], 'text/plain; charset=utf-8')
+    t.equal(response.body, 'Public Content.')
   }
 })
 
@@ -33,12 +33,12 @@ test('each board lets in exactly the holders of its role', async t => {
     await signUp(role, [role])
     const { accessToken } = await signIn(role)
     for (const { path, text, roles, denial } of boards) {
-      const reply = await get(path, { 'x-access-token': accessToken })
+      const response = await get(path, { 'x-access-token': accessToken })
       if (roles.includes(role)) {
-        t.strictSame([reply.status, reply.body], [200, text], `${role} at ${path}`)
-        t.equal(reply.headers['content-type'], 'text/plain; charset=utf-8')
+        t.strictSame([response.status, response.body], [200, text], `${role} at ${path}`)
+        t.equal(response.headers['content-type'], 'text/plain; charset=utf-8')
       } else {
-        t.strictSame([reply.status, reply.body], [403, denial], `${role} at ${path}`)
+        t.strictSame([response.status, response.body], [403, denial], `${role} at ${path}`)
       }
     }
   }
@@ -47,9 +47,9 @@ test('each board lets in exactly the holders of its role', async t => {
 test('without a token each guarded board asks for one', async t => {
   const { get } = await startApp(t)
   for (const { path } of boards) {
-    const reply = await get(path)
-    t.equal(reply.status, 403)
-    t.equal(reply.headers['www-authenticate'], 'Bearer')
-    t.strictSame(reply.body, { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
+    const response = await get(path)
+    t.equal(response.status, 403)
+    t.equal(response.headers['www-authenticate'], 'Bearer')
+    t.strictSame(response.body, { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
   }
 })

@@ -22,9 +22,9 @@ async function office (t: Test) {
 test('roles given and taken act on the next request of a token already out', async t => {
   const { service, put, board } = await office(t)
   t.strictSame([await board('mod'), await board('user')], [403, 200])
-  const reply = await put('2/roles', { roles: ['moderator', 'user', 'moderator'] })
-  t.equal(reply.status, 200)
-  const { created, ...account } = Object(reply.body)
+  const response = await put('2/roles', { roles: ['moderator', 'user', 'moderator'] })
+  t.equal(response.status, 200)
+  const { created, ...account } = Object(response.body)
   t.strictSame(account, { id: 2, username: 'alice', email: 'alice@example.com', roles: ['ROLE_USER', 'ROLE_MODERATOR'], disabled: false })
   t.equal(new Date(created).toISOString(), created)
   t.equal(await board('mod'), 200)
@@ -35,16 +35,16 @@ test('roles given and taken act on the next request of a token already out', asy
 
 test('a role that there is not changes nothing', async t => {
   const { put, board } = await office(t)
-  const reply = await put('2/roles', { roles: ['moderator', 'root'] })
-  t.strictSame([reply.status, reply.body], [400, { message: 'Failed! Role does not exist = root', code: 'ROLE_UNKNOWN' }])
+  const response = await put('2/roles', { roles: ['moderator', 'root'] })
+  t.strictSame([response.status, response.body], [400, { message: 'Failed! Role does not exist = root', code: 'ROLE_UNKNOWN' }])
   t.equal(await board('mod'), 403)
 })
 
 test('disabling ends the sessions; enabling again brings none of them back', async t => {
   const { service, alice, put, board } = await office(t)
-  const reply = await put('2/disabled', { disabled: true })
-  t.equal(reply.status, 200)
-  t.equal(Object(reply.body).disabled, true)
+  const response = await put('2/disabled', { disabled: true })
+  t.equal(response.status, 200)
+  t.equal(Object(response.body).disabled, true)
   t.equal(await board('user'), 401)
   t.equal((await service.post('/api/auth/refreshtoken', { refreshToken: alice.refreshToken })).status, 403)
   const signIn = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
@@ -111,8 +111,8 @@ for (const [hers, attackOfAda] of ATTACKS) {
         await here.signUp(a, ['admin'])
         await here.signUp(b, ['admin'])
         const [ada, grace] = [await here.signIn(a), await here.signIn(b)]
-        const replies = await Promise.all([attackOfAda(here, ada.accessToken, grace.id), attackOfGrace(there, grace.accessToken, ada.id)])
-        const statuses = replies.map(({ status }) => status).sort()
+        const responses = await Promise.all([attackOfAda(here, ada.accessToken, grace.id), attackOfGrace(there, grace.accessToken, ada.id)])
+        const statuses = responses.map(({ status }) => status).sort()
         const admins = await here.sql('SELECT FROM users JOIN user_roles ON user_id = id WHERE role_id = 3 AND disabled_at IS NULL')
         t.equal(admins.length, 1, `answered ${statuses.join(' and ')}`)
         t.equal(statuses[0], 200)

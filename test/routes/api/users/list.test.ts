@@ -24,11 +24,11 @@ async function directory (t: Test, names: string[]) {
 test('a page shows accounts in the order of their ids, each whole', async t => {
   const { service, ask } = await directory(t, ['bob'])
   await service.sql('UPDATE users SET disabled_at = now() WHERE username = \'bob\'')
-  const reply = await ask('')
-  t.equal(reply.status, 200)
-  t.equal(reply.headers['cache-control'], 'no-store')
+  const response = await ask('')
+  t.equal(response.status, 200)
+  t.equal(response.headers['cache-control'], 'no-store')
   const created = (await service.sql<{ created_at: Date }>('SELECT created_at FROM users ORDER BY id')).map(row => row.created_at.toISOString())
-  t.strictSame(reply.body, {
+  t.strictSame(response.body, {
     users: [
       { id: 1, username: 'ada', email: 'ada@example.com', roles: ['ROLE_USER', 'ROLE_ADMIN'], created: created[0], disabled: false },
       { id: 2, username: 'bob', email: 'bob@example.com', roles: ['ROLE_USER'], created: created[1], disabled: true }
@@ -83,7 +83,7 @@ test('a bad query is refused with what it must be', async t => {
     ['search=%00', 'search must be a text of at most 254 characters'], [`search=${'x'.repeat(255)}`, 'search must be a text of at most 254 characters'],
     ['page=2', 'page is not a known field']
   ] as const) {
-    const reply = await ask(`?${query}`)
-    t.strictSame([reply.status, reply.body], [400, { message, code: 'VALIDATION_FAILED' }], query)
+    const response = await ask(`?${query}`)
+    t.strictSame([response.status, response.body], [400, { message, code: 'VALIDATION_FAILED' }], query)
   }
 })

@@ -8,10 +8,10 @@ test('a user sees the own account', async t => {
   const { as, signUp, signIn } = await startApp(t)
   await signUp('alice', ['user', 'admin'])
   const { accessToken } = await signIn('alice')
-  const reply = await as(accessToken, 'GET', '/api/users/me')
-  t.equal(reply.status, 200)
-  t.equal(reply.headers['cache-control'], 'no-store')
-  const { created, ...user } = Object(reply.body)
+  const response = await as(accessToken, 'GET', '/api/users/me')
+  t.equal(response.status, 200)
+  t.equal(response.headers['cache-control'], 'no-store')
+  const { created, ...user } = Object(response.body)
   t.strictSame(user, { id: 1, username: 'alice', email: 'alice@example.com', roles: ['ROLE_USER', 'ROLE_ADMIN'] })
   t.equal(new Date(created).toISOString(), created)
 })
@@ -29,8 +29,8 @@ test('an account that is deleted between the guard and the answer makes the toke
     }
   })
   const bad = [401, { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' }]
-  const reply = await service.as(accessToken, 'GET', '/api/users/me')
-  t.strictSame([reply.status, reply.body], bad)
+  const response = await service.as(accessToken, 'GET', '/api/users/me')
+  t.strictSame([response.status, response.body], bad)
 
   await service.signUp('bob')
   const bob = await service.signIn('bob')
@@ -42,8 +42,8 @@ test('a new password ends the other sessions, and this one goes on', async t => 
   const service = await startApp(t)
   await service.signUp('alice')
   const [here, there] = [await service.signIn('alice'), await service.signIn('alice')]
-  const reply = await service.as(here.accessToken, 'PUT', '/api/users/me/password', { currentPassword: PASSWORD, newPassword: NEW })
-  t.strictSame([reply.status, reply.body], [200, { message: 'The password was changed.' }])
+  const response = await service.as(here.accessToken, 'PUT', '/api/users/me/password', { currentPassword: PASSWORD, newPassword: NEW })
+  t.strictSame([response.status, response.body], [200, { message: 'The password was changed.' }])
   t.equal((await service.as(here.accessToken, 'GET', '/api/test/user')).status, 200)
   t.equal((await service.post('/api/auth/refreshtoken', { refreshToken: here.refreshToken })).status, 200)
   t.equal((await service.as(there.accessToken, 'GET', '/api/test/user')).status, 401)
@@ -82,8 +82,8 @@ test('a password that another request has changed meanwhile is a wrong one', asy
       return await hash(password)
     }
   })
-  const reply = await service.as(accessToken, 'PUT', '/api/users/me/password', { currentPassword: PASSWORD, newPassword: NEW })
-  t.strictSame([reply.status, reply.body], [401, wrong])
+  const response = await service.as(accessToken, 'PUT', '/api/users/me/password', { currentPassword: PASSWORD, newPassword: NEW })
+  t.strictSame([response.status, response.body], [401, wrong])
   t.strictSame(await service.sql('SELECT password_hash FROM users'), [{ password_hash: other }])
 })
 
@@ -105,8 +105,8 @@ test('a deleted account is gone with its sessions, and its name is free', async 
   const [here, there] = [await service.signIn('alice'), await service.signIn('alice')]
   const refused = await service.as(here.accessToken, 'DELETE', '/api/users/me', { password: 'wrong horse' })
   t.strictSame([refused.status, refused.body], [401, wrong])
-  const reply = await service.as(here.accessToken, 'DELETE', '/api/users/me', { password: PASSWORD })
-  t.strictSame([reply.status, reply.body], [200, { message: 'The account was deleted.' }])
+  const response = await service.as(here.accessToken, 'DELETE', '/api/users/me', { password: PASSWORD })
+  t.strictSame([response.status, response.body], [200, { message: 'The account was deleted.' }])
   for (const { accessToken, refreshToken } of [here, there]) {
     t.equal((await service.as(accessToken, 'GET', '/api/test/user')).status, 401)
     t.equal((await service.post('/api/auth/refreshtoken', { refreshToken })).status, 403)
@@ -120,8 +120,8 @@ test('the last admin cannot delete the own account', async t => {
   const service = await startApp(t)
   await service.signUp('ada', ['admin'])
   const { accessToken } = await service.signIn('ada')
-  const reply = await service.as(accessToken, 'DELETE', '/api/users/me', { password: PASSWORD })
-  t.strictSame([reply.status, reply.body], [409, { message: 'The last admin cannot be removed.', code: 'LAST_ADMIN' }])
+  const response = await service.as(accessToken, 'DELETE', '/api/users/me', { password: PASSWORD })
+  t.strictSame([response.status, response.body], [409, { message: 'The last admin cannot be removed.', code: 'LAST_ADMIN' }])
   await service.signUp('grace', ['admin'])
   t.equal((await service.as(accessToken, 'DELETE', '/api/users/me', { password: PASSWORD })).status, 200)
 })
