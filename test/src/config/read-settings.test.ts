@@ -45,7 +45,8 @@ test('with signing keys, the service needs a secret for refresh tokens only', as
 })
 
 test('REFRESH_SECRET signs refresh tokens, or else JWT_SECRET, each with its own accepted secrets', async t => {
-  const secrets = (env: Record<string, string>) => refreshSecrets({ ...readSettings({ ...SERVICE, ...env }), ...SERVICE })
+  const secrets = (env: Record<string, string>) =>
+    refreshSecrets({ ...readSettings({ ...SERVICE, ...env }), ...SERVICE })
   t.strictSame(secrets({}), [SECRET])
   t.strictSame(secrets({ JWT_SECRET_ACCEPTED: 'x'.repeat(32), REFRESH_SECRET_ACCEPTED: 'y'.repeat(32) }),
     [SECRET, 'y'.repeat(32), 'x'.repeat(32)])
