@@ -1,24 +1,25 @@
 import { test } from 'tap'
+import type { Access } from '../../src/access.ts'
 import { startApp } from '../support/app.ts'
 import { buildWith } from '../support/routes.ts'
 
-const choices = 'Give it config: { access } with one of: public, signed-in, moderator, admin, moderator or admin.'
+const choices = 'Add config: { access } with one of: public, signed-in, moderator, admin, moderator or admin.'
 
-test('a route that declares no access stops the boot', async t => {
+test('a route that declares no access prevents the start', async t => {
   const build = buildWith(t, app => { app.route({ method: 'GET', url: '/open', handler: async () => 'open' }) })
   await t.rejects(build, { message: `Route GET /open declares no access. ${choices}` })
 })
 
-test('a route that declares an unknown access stops the boot', async t => {
+test('a route that declares an unknown access prevents the start', async t => {
   for (const access of ['superuser', 'toString', '__proto__']) {
     const build = buildWith(t, app => {
-      app.route({ method: 'POST', url: '/open', config: Object({ access }), handler: async () => 'open' })
+      app.route({ method: 'POST', url: '/open', config: { access: access as Access }, handler: async () => 'open' })
     })
     await t.rejects(build, { message: `Route POST /open declares the unknown access "${access}". ${choices}` })
   }
 })
 
-test('either header brings the token, the scheme in any case, and both may', async t => {
+test('the token may be in either header or in both, with the scheme in any case', async t => {
   const { get, signUp, signIn } = await startApp(t)
   await signUp('alice')
   const { accessToken } = await signIn('alice')
@@ -36,7 +37,7 @@ test('either header brings the token, the scheme in any case, and both may', asy
   }
 })
 
-test('two tokens that differ are a bad token, also when both are good', async t => {
+test('two tokens that differ are invalid, even if both are valid on their own', async t => {
   const { get, signUp, signIn } = await startApp(t)
   await signUp('alice')
   await signUp('bob')
@@ -47,9 +48,12 @@ test('two tokens that differ are a bad token, also when both are good', async t 
   t.strictSame(response.body, { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' })
 })
 
-test('no token, an empty one and another scheme are a missing token', async t => {
+test('without a token, with an empty one or with another scheme, the token is missing', async t => {
   const { get } = await startApp(t)
-  for (const headers of [{}, { 'x-access-token': '' }, { authorization: '' }, { authorization: 'Bearer' }, { authorization: 'Bearer  ' }, { authorization: 'Basic YTpi' }]) {
+  for (const headers of [
+    {}, { 'x-access-token': '' }, { authorization: '' }, { authorization: 'Bearer' }, { authorization: 'Bearer  ' },
+    { authorization: 'Basic YTpi' }
+  ]) {
     const response = await get('/api/test/user', headers)
     t.equal(response.status, 403)
     t.equal(response.headers['www-authenticate'], 'Bearer')
@@ -57,7 +61,7 @@ test('no token, an empty one and another scheme are a missing token', async t =>
   }
 })
 
-test('a stranger is refused before the body is read', async t => {
+test('an unauthenticated request is rejected before its body is read', async t => {
   const { app } = await buildWith(t, app => {
     app.post('/upload', { config: { access: 'signed-in' } }, async () => ({}))
   })
@@ -66,24 +70,24 @@ test('a stranger is refused before the body is read', async t => {
   t.strictSame(response.json(), { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
 })
 
-test('a public route has no caller, and says so', async t => {
+test('asking a public route for its caller is an error', async t => {
   const { app, logs } = await buildWith(t, app => {
     app.get('/whoami', { config: { access: 'public' } }, async request => request.caller)
   })
   const response = await app.inject('/whoami')
   t.equal(response.statusCode, 500)
-  t.strictSame(response.json(), { message: 'Something went wrong on our side.', code: 'INTERNAL' })
+  t.strictSame(response.json(), { message: 'Internal server error.', code: 'INTERNAL' })
   t.match(logs.filter(line => line['level'] === 50), [{ code: 'INTERNAL', err: { message: 'a public route has no caller' } }])
 })
 
-test('hooks that a route brings itself run after the guard\'s', async t => {
-  const order: string[] = []
+test('the hooks of a route run after the guard', async t => {
+  const runs: string[] = []
   const { app } = await buildWith(t, app => {
     app.get('/hooked', {
       config: { access: 'signed-in' },
-      onRequest: async () => { order.push('own') }
+      onRequest: async () => { runs.push('onRequest') }
     }, async () => ({}))
   })
   t.equal((await app.inject('/hooked')).statusCode, 403)
-  t.strictSame(order, [])
+  t.strictSame(runs, [])
 })

@@ -3,10 +3,11 @@ import { signUpBody, startApp } from '../support/app.ts'
 
 const common = { message: 'Failed! The password is one of the most common.', code: 'PASSWORD_WEAK' }
 const named = {
-  message: 'Failed! The password is made of the username, the e-mail address or the name of the service.', code: 'PASSWORD_WEAK'
+  message: 'Failed! The password is made of the username, the e-mail address or the name of the service.',
+  code: 'PASSWORD_WEAK'
 }
 
-test('a sign-up with a password that is easy to guess is refused, with the reason', async t => {
+test('a sign-up with a password that is easy to guess is rejected with the reason', async t => {
   const { post, sql } = await startApp(t)
   for (const [password, body] of [
     ['12345678', common], ['Password1', common], ['qwertyuiop', common],
@@ -20,7 +21,7 @@ test('a sign-up with a password that is easy to guess is refused, with the reaso
   t.equal((await post('/api/auth/signup', signUpBody('alice'))).status, 200)
 })
 
-test('PASSWORD_BLOCKLIST=off takes them', async t => {
+test('PASSWORD_BLOCKLIST=off accepts them', async t => {
   const { post } = await startApp(t, { PASSWORD_BLOCKLIST: 'off' })
   t.equal((await post('/api/auth/signup', { ...signUpBody('alice'), password: '12345678' })).status, 200)
 })

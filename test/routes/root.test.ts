@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import { startApp } from '../support/app.ts'
 
-test('GET / welcomes everybody', async t => {
+test('GET / returns a greeting', async t => {
   const { get } = await startApp(t)
   const response = await get('/')
   t.equal(response.status, 200)
@@ -9,10 +9,10 @@ test('GET / welcomes everybody', async t => {
   t.match(response.headers['x-request-id'], /^[0-9a-f-]{36}$/)
 })
 
-test('every response names another request', async t => {
+test('every response has the id of its own request', async t => {
   const { get } = await startApp(t)
   const [first, second] = [await get('/'), await get('/no-such-page')]
   t.not(first.headers['x-request-id'], second.headers['x-request-id'])
   t.equal(second.status, 404)
-  t.strictSame(second.body, { message: 'There is no such route.', code: 'ROUTE_NOT_FOUND' })
+  t.strictSame(second.body, { message: 'Route not found.', code: 'ROUTE_NOT_FOUND' })
 })
