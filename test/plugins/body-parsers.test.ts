@@ -1,33 +1,34 @@
 import { test } from 'tap'
 import { PASSWORD, startApp } from '../support/app.ts'
 
-test('every POST of the contract takes a form', async t => {
+test('every POST of the contract accepts a form', async t => {
   const { app, sql } = await startApp(t, { SIGNUP_ROLES: ['user', 'moderator', 'admin'] })
-  const send = async (path: string, fields: Array<[string, string]>) => await app.inject({
+  const send = async (path: string, sent: Array<[string, string]>) => await app.inject({
     method: 'POST',
     url: `/api/auth/${path}`,
     headers: { 'content-type': 'Application/X-WWW-form-urlencoded; charset=utf-8' },
-    payload: new URLSearchParams(fields).toString()
+    payload: new URLSearchParams(sent).toString()
   })
-  const person: Array<[string, string]> = [['username', 'alice'], ['email', 'alice@example.com'], ['password', PASSWORD]]
-  t.equal((await send('signup', [...person, ['roles', 'moderator'], ['roles', 'admin']])).statusCode, 200)
+  const fields: Array<[string, string]> = [['username', 'alice'], ['email', 'alice@example.com'], ['password', PASSWORD]]
+  t.equal((await send('signup', [...fields, ['roles', 'moderator'], ['roles', 'admin']])).statusCode, 200)
   t.strictSame(await sql('SELECT role_id FROM user_roles ORDER BY role_id'), [{ role_id: 2 }, { role_id: 3 }])
-  const signedIn = await send('signin', person.filter(([name]) => name !== 'email'))
+  const signedIn = await send('signin', fields.filter(([name]) => name !== 'email'))
   t.equal(signedIn.statusCode, 200)
-  t.equal((await send('refreshtoken', [['refreshToken', signedIn.json<{ refreshToken: string }>().refreshToken]])).statusCode, 200)
+  const { refreshToken } = signedIn.json<{ refreshToken: string }>()
+  t.equal((await send('refreshtoken', [['refreshToken', refreshToken]])).statusCode, 200)
   t.strictSame((await send('refreshtoken', [])).json(), { message: 'Refresh Token is required!', code: 'REFRESH_TOKEN_MISSING' })
 })
 
-test('JSON is not bent: a text is no list of one', async t => {
+test('a text in JSON is not converted to a list', async t => {
   const { post } = await startApp(t)
-  const reply = await post('/api/auth/signup', { username: 'alice', email: 'a@example.com', password: PASSWORD, roles: 'user' })
-  t.equal(reply.status, 400)
-  t.strictSame(reply.body, { message: 'roles must be a list of at most 16 role names', code: 'VALIDATION_FAILED' })
+  const response = await post('/api/auth/signup', { username: 'alice', email: 'a@example.com', password: PASSWORD, roles: 'user' })
+  t.equal(response.status, 400)
+  t.strictSame(response.body, { message: 'roles must be a list of at most 16 role names', code: 'VALIDATION_FAILED' })
 })
 
-test('an empty JSON body is an absent one', async t => {
+test('an empty JSON body counts as absent', async t => {
   const { post } = await startApp(t)
-  const reply = await post('/api/auth/signin', '')
-  t.equal(reply.status, 400)
-  t.strictSame(reply.body, { message: 'the body must be object', code: 'VALIDATION_FAILED' })
+  const response = await post('/api/auth/signin', '')
+  t.equal(response.status, 400)
+  t.strictSame(response.body, { message: 'the body must be object', code: 'VALIDATION_FAILED' })
 })

@@ -1,24 +1,25 @@
 import { test } from 'tap'
+import type { Access } from '../../src/access.ts'
 import { startApp } from '../support/app.ts'
 import { buildWith } from '../support/routes.ts'
 
-const choices = 'Give it config: { access } with one of: public, signed-in, moderator, admin, moderator or admin.'
+const choices = 'Add config: { access } with one of: public, signed-in, moderator, admin, moderator or admin.'
 
-test('a route that declares no access stops the boot', async t => {
+test('a route that declares no access prevents the start', async t => {
   const build = buildWith(t, app => { app.route({ method: 'GET', url: '/open', handler: async () => 'open' }) })
   await t.rejects(build, { message: `Route GET /open declares no access. ${choices}` })
 })
 
-test('a route that declares an unknown access stops the boot', async t => {
+test('a route that declares an unknown access prevents the start', async t => {
   for (const access of ['superuser', 'toString', '__proto__']) {
     const build = buildWith(t, app => {
-      app.route({ method: 'POST', url: '/open', config: Object({ access }), handler: async () => 'open' })
+      app.route({ method: 'POST', url: '/open', config: { access: access as Access }, handler: async () => 'open' })
     })
     await t.rejects(build, { message: `Route POST /open declares the unknown access "${access}". ${choices}` })
   }
 })
 
-test('either header brings the token, the scheme in any case, and both may', async t => {
+test('the token may be in either header or in both, with the scheme in any case', async t => {
   const { get, signUp, signIn } = await startApp(t)
   await signUp('alice')
   const { accessToken } = await signIn('alice')
@@ -31,59 +32,62 @@ test('either header brings the token, the scheme in any case, and both may', asy
     { 'x-access-token': accessToken, authorization: 'Bearer ' },
     { 'x-access-token': '', authorization: `Bearer ${accessToken}` }
   ]) {
-    const reply = await get('/api/test/user', headers)
-    t.strictSame([reply.status, reply.body], [200, 'User Content.'], JSON.stringify(Object.keys(headers)))
+    const response = await get('/api/test/user', headers)
+    t.strictSame([response.status, response.body], [200, 'User Content.'], JSON.stringify(Object.keys(headers)))
   }
 })
 
-test('two tokens that differ are a bad token, also when both are good', async t => {
+test('two tokens that differ are invalid, even if both are valid on their own', async t => {
   const { get, signUp, signIn } = await startApp(t)
   await signUp('alice')
   await signUp('bob')
   const [alice, bob] = [await signIn('alice'), await signIn('bob')]
-  const reply = await get('/api/test/user', { 'x-access-token': alice.accessToken, authorization: `Bearer ${bob.accessToken}` })
-  t.equal(reply.status, 401)
-  t.equal(reply.headers['www-authenticate'], 'Bearer')
-  t.strictSame(reply.body, { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' })
+  const response = await get('/api/test/user', { 'x-access-token': alice.accessToken, authorization: `Bearer ${bob.accessToken}` })
+  t.equal(response.status, 401)
+  t.equal(response.headers['www-authenticate'], 'Bearer')
+  t.strictSame(response.body, { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' })
 })
 
-test('no token, an empty one and another scheme are a missing token', async t => {
+test('without a token, with an empty one or with another scheme, the token is missing', async t => {
   const { get } = await startApp(t)
-  for (const headers of [{}, { 'x-access-token': '' }, { authorization: '' }, { authorization: 'Bearer' }, { authorization: 'Bearer  ' }, { authorization: 'Basic YTpi' }]) {
-    const reply = await get('/api/test/user', headers)
-    t.equal(reply.status, 403)
-    t.equal(reply.headers['www-authenticate'], 'Bearer')
-    t.strictSame(reply.body, { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
+  for (const headers of [
+    {}, { 'x-access-token': '' }, { authorization: '' }, { authorization: 'Bearer' }, { authorization: 'Bearer  ' },
+    { authorization: 'Basic YTpi' }
+  ]) {
+    const response = await get('/api/test/user', headers)
+    t.equal(response.status, 403)
+    t.equal(response.headers['www-authenticate'], 'Bearer')
+    t.strictSame(response.body, { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
   }
 })
 
-test('a stranger is refused before the body is read', async t => {
+test('an unauthenticated request is rejected before its body is read', async t => {
   const { app } = await buildWith(t, app => {
     app.post('/upload', { config: { access: 'signed-in' } }, async () => ({}))
   })
-  const reply = await app.inject({ method: 'POST', url: '/upload', headers: { 'content-type': 'application/json' }, payload: '{ broken' })
-  t.equal(reply.statusCode, 403)
-  t.strictSame(reply.json(), { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
+  const response = await app.inject({ method: 'POST', url: '/upload', headers: { 'content-type': 'application/json' }, payload: '{ broken' })
+  t.equal(response.statusCode, 403)
+  t.strictSame(response.json(), { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
 })
 
-test('a public route has no caller, and says so', async t => {
+test('asking a public route for its caller is an error', async t => {
   const { app, logs } = await buildWith(t, app => {
     app.get('/whoami', { config: { access: 'public' } }, async request => request.caller)
   })
-  const reply = await app.inject('/whoami')
-  t.equal(reply.statusCode, 500)
-  t.strictSame(reply.json(), { message: 'Something went wrong on our side.', code: 'INTERNAL' })
+  const response = await app.inject('/whoami')
+  t.equal(response.statusCode, 500)
+  t.strictSame(response.json(), { message: 'Internal server error.', code: 'INTERNAL' })
   t.match(logs.filter(line => line['level'] === 50), [{ code: 'INTERNAL', err: { message: 'a public route has no caller' } }])
 })
 
-test('hooks that a route brings itself run after the guard\'s', async t => {
-  const order: string[] = []
+test('the hooks of a route run after the guard', async t => {
+  const runs: string[] = []
   const { app } = await buildWith(t, app => {
     app.get('/hooked', {
       config: { access: 'signed-in' },
-      onRequest: async () => { order.push('own') }
+      onRequest: async () => { runs.push('onRequest') }
     }, async () => ({}))
   })
   t.equal((await app.inject('/hooked')).statusCode, 403)
-  t.strictSame(order, [])
+  t.strictSame(runs, [])
 })

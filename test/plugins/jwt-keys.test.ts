@@ -1,8 +1,9 @@
 import { createHmac, createPublicKey, generateKeyPairSync, type JsonWebKey, type KeyObject, sign } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import { createLocalJWKSet, jwtVerify } from 'jose'
+import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import { test, type Test } from 'tap'
 import { algorithms } from '../../src/tokens/signing-keys.ts'
+import { property } from '../../src/unknown.ts'
 import { SECRET, startApp, type TestApp } from '../support/app.ts'
 import { jwks, keyFile, privateKeys, secretsOf, toJwk, toPem } from '../support/keys.ts'
 import { buildWith } from '../support/routes.ts'
@@ -10,16 +11,19 @@ import { buildWith } from '../support/routes.ts'
 type Config = NonNullable<Parameters<typeof startApp>[1]>
 
 const OLD = 'an old secret of the tests, at least 32 bytes long'
+const OTHER_ALGORITHMS = [
+  'RS256', 'RS384', 'RS512', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'HS384', 'HS512', 'none'
+]
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
-const GOOD = { status: 200, body: 'User Content.' }
-const BAD = { status: 401, body: { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' } }
+const VALID = { status: 200, body: 'User Content.' }
+const INVALID = { status: 401, body: { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' } }
 const EXPIRED = { status: 401, body: { message: 'Unauthorized! Access Token was expired!', code: 'ACCESS_TOKEN_EXPIRED' } }
 
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
-const decode = (part = ''): Record<string, unknown> => JSON.parse(Buffer.from(part, 'base64url').toString())
+const decode = (part = '') => JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>
 
-/** Signs without fast-jwt. */
+/** Signs without fast-jwt, which is under test. */
 const signers: Record<string, (input: string, key: KeyObject) => Buffer> = {
   EdDSA: (input, key) => sign(null, Buffer.from(input), key),
   ES256: (input, key) => sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }),
@@ -36,77 +40,80 @@ function hmac (header: object, claims: unknown, secret: string | Buffer): string
   return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`
 }
 
-/** The board for signed-in users, shown this token. */
-async function show ({ get }: TestApp, accessToken: string) {
+/** Presents a token at the test endpoint for signed-in users. */
+async function present ({ get }: TestApp, accessToken: string) {
   const { status, body } = await get('/api/test/user', { 'x-access-token': accessToken })
   return { status, body }
 }
 
-/** The service with these keys, and alice with an access token; `shown` is her key's name. */
+/** Starts a service with these keys, and signs in a user. */
 async function withKeys (t: Test, text: string, overrides: Config = {}) {
   const { file, write } = await keyFile(t, text)
   const service = await startApp(t, { JWT_KEYS_FILE: file, ...overrides })
   await service.signUp('alice')
   const { accessToken } = await service.signIn('alice')
   const [header, payload] = accessToken.split('.')
-  /** Writes other keys into the file and has them read. */
-  const reload = (text: string) => { write(text); service.app.accessTokens.reload() }
+  /** Replaces the keys in the file and reloads them. */
+  const reload = (text: string) => {
+    write(text)
+    service.app.accessTokens.reload()
+  }
   return { service, file, reload, accessToken, header: decode(header), claims: decode(payload) }
 }
 
 const kidOf = async (service: TestApp, index = 0): Promise<string> => {
-  const { body } = await service.get('/.well-known/jwks.json')
-  return Object(body).keys[index].kid
+  const { keys } = (await service.get('/.well-known/jwks.json')).json<{ keys: Array<{ kid: string }> }>()
+  return String(keys[index]?.kid)
 }
 
 for (const alg of algorithms) {
-  test(`${alg}: the first key signs, and says so`, async t => {
+  test(`${alg}: the first key signs, and its kid is in the header`, async t => {
     const [first, second] = [privateKeys[alg](), privateKeys.EdDSA()]
     const { service, accessToken, header, claims } = await withKeys(t, jwks(toJwk(first, { kid: 'one' }), toJwk(second)))
     t.strictSame(header, { alg, typ: 'at+jwt', kid: 'one' })
-    t.strictSame(await show(service, accessToken), GOOD)
-    t.strictSame(await show(service, accessToken), GOOD, 'remembered')
+    t.strictSame(await present(service, accessToken), VALID)
+    t.strictSame(await present(service, accessToken), VALID, 'from the cache')
 
-    const { body } = await service.get('/.well-known/jwks.json')
-    const { payload, protectedHeader } = await jwtVerify(accessToken, createLocalJWKSet(Object(body)),
+    const published = (await service.get('/.well-known/jwks.json')).json<JSONWebKeySet>()
+    const { payload, protectedHeader } = await jwtVerify(accessToken, createLocalJWKSet(published),
       { issuer: 'gatehouse', audience: 'gatehouse', typ: 'at+jwt', algorithms: [alg] })
     t.strictSame(payload, claims)
     t.strictSame(protectedHeader, header)
   })
 
-  test(`${alg}: a token that another service signed with the key is good, and one of another key is not`, async t => {
+  test(`${alg}: a token that another service signed with the key is valid, and one of another key is not`, async t => {
     const key = privateKeys[alg]()
     const { service, header, claims } = await withKeys(t, toPem(key))
     const head = { alg, typ: 'at+jwt', kid: header['kid'] }
-    t.strictSame(await show(service, token(head, { ...claims, jti: '1' }, key)), GOOD)
-    t.strictSame(await show(service, token({ kid: head.kid, typ: 'application/at+jwt', alg }, claims, key)), GOOD)
-    t.strictSame(await show(service, token(head, { ...claims, exp: Number(claims['iat']) - 1 }, key)), EXPIRED)
+    t.strictSame(await present(service, token(head, { ...claims, jti: '1' }, key)), VALID)
+    t.strictSame(await present(service, token({ kid: head.kid, typ: 'application/at+jwt', alg }, claims, key)), VALID)
+    t.strictSame(await present(service, token(head, { ...claims, exp: Number(claims['iat']) - 1 }, key)), EXPIRED)
 
-    const stranger = privateKeys[alg]()
-    const { kid, ...nameless } = head
-    const bad: Record<string, string> = {
-      'another key under the name': token(head, claims, stranger),
-      'another key, expired': token(head, { ...claims, exp: 1 }, stranger),
-      'a name that is not known': token({ ...head, kid: 'x' }, claims, key),
-      'no name': token(nameless, claims, key),
-      'a name that is null': token({ ...head, kid: null }, claims, key),
-      'a name that is a list': token({ ...head, kid: [kid] }, claims, key),
-      'the name of an inherited property': token({ ...head, kid: 'constructor' }, claims, key),
-      'the key in the header': token({ ...head, kid: undefined, jwk: createPublicKey(stranger).export({ format: 'jwk' }) }, claims, stranger),
+    const unknown = privateKeys[alg]()
+    const { kid, ...withoutKid } = head
+    const invalid: Record<string, string> = {
+      'another key with the kid': token(head, claims, unknown),
+      'another key, expired': token(head, { ...claims, exp: 1 }, unknown),
+      'an unknown kid': token({ ...head, kid: 'x' }, claims, key),
+      'no kid': token(withoutKid, claims, key),
+      'a kid that is null': token({ ...head, kid: null }, claims, key),
+      'a kid that is a list': token({ ...head, kid: [kid] }, claims, key),
+      'the name of an inherited property as kid': token({ ...head, kid: 'constructor' }, claims, key),
+      'the key in the header': token({ ...head, kid: undefined, jwk: createPublicKey(unknown).export({ format: 'jwk' }) }, claims, unknown),
       'another type': token({ ...head, typ: 'JWT' }, claims, key),
       'crit of an unknown extension': token({ ...head, crit: ['x'], x: 1 }, claims, key),
       'another issuer': token(head, { ...claims, iss: 'gatecrasher' }, key),
       'another audience': token(head, { ...claims, aud: 'another' }, key),
-      'no end': token(head, { ...claims, exp: undefined }, key),
+      'no exp': token(head, { ...claims, exp: undefined }, key),
       'unknown roles': token(head, { ...claims, roles: ['root'] }, key),
       'alg none': `${encode({ ...head, alg: 'none' })}.${encode(claims)}.`
     }
-    for (const [title, text] of Object.entries(bad)) t.strictSame(await show(service, text), BAD, title)
+    for (const [title, text] of Object.entries(invalid)) t.strictSame(await present(service, text), INVALID, title)
   })
 
-  test(`${alg}: no public half passes for a secret, and no algorithm for another (RFC 8725 §3.1)`, async t => {
+  test(`${alg}: a public key is never accepted as a secret, nor one algorithm for another (RFC 8725 §3.1)`, async t => {
     const key = privateKeys[alg]()
-    // A secret is accepted beside the key, so that HS256 is known.
+    // With a secret beside the key, HS256 is in use too.
     const { service, header, claims } = await withKeys(t, toPem(key), { JWT_SECRET_ACCEPTED: [OLD] })
     const publicKey = createPublicKey(key)
     const jwk = publicKey.export({ format: 'jwk' })
@@ -115,76 +122,76 @@ for (const alg of algorithms) {
       Buffer.from(jwk.x ?? jwk.n ?? '', 'base64url'), String(header['kid']), OLD, SECRET, ''
     ]
     for (const [index, secret] of secrets.entries()) {
-      t.strictSame(await show(service, hmac({ ...header, alg: 'HS256' }, claims, secret)), BAD, `HS256, secret ${index}`)
-      t.strictSame(await show(service, hmac(header, claims, secret)), BAD, `secret ${index} under the key's own algorithm`)
-      const nameless = await show(service, hmac({ alg: 'HS256', typ: 'at+jwt' }, claims, secret))
-      t.strictSame(nameless, secret === OLD ? GOOD : BAD, `without a name, secret ${index}`)
+      t.strictSame(await present(service, hmac({ ...header, alg: 'HS256' }, claims, secret)), INVALID, `HS256, secret ${index}`)
+      t.strictSame(await present(service, hmac(header, claims, secret)), INVALID, `secret ${index} with the algorithm of the key`)
+      const withoutKid = await present(service, hmac({ alg: 'HS256', typ: 'at+jwt' }, claims, secret))
+      t.strictSame(withoutKid, secret === OLD ? VALID : INVALID, `without a kid, secret ${index}`)
     }
-    for (const other of ['RS256', 'RS384', 'RS512', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'HS384', 'HS512', 'none', alg.toLowerCase()]) {
-      if (other === alg) continue
+    for (const other of OTHER_ALGORITHMS.filter(other => other !== alg).concat(alg.toLowerCase())) {
       const input = `${encode({ ...header, alg: other })}.${encode(claims)}`
-      t.strictSame(await show(service, `${input}.${signers[alg]?.(input, key).toString('base64url')}`), BAD, other)
+      t.strictSame(await present(service, `${input}.${signers[alg]?.(input, key).toString('base64url')}`), INVALID, other)
     }
   })
 
-  test(`${alg}: a signature has one spelling`, async t => {
+  test(`${alg}: a signature has one valid spelling`, async t => {
     const { service, accessToken } = await withKeys(t, toPem(privateKeys[alg]()))
     const body = accessToken.slice(0, -1)
     const last = ALPHABET.indexOf(accessToken.slice(-1))
-    t.equal(last % 16, 0, 'four of the last six bits are not used')
-    for (let bits = 1; bits < 16; bits++) t.strictSame(await show(service, body + ALPHABET[last + bits]), BAD, String(bits))
-    for (const odd of [`${accessToken}=`, `${accessToken}==`, `${accessToken}A`, `${accessToken}AA`, body, `${accessToken} `]) {
-      t.strictSame(await show(service, odd), BAD)
+    t.equal(last % 16, 0, 'four of the last six bits are unused')
+    for (let bits = 1; bits < 16; bits++) {
+      t.strictSame(await present(service, body + ALPHABET[last + bits]), INVALID, String(bits))
     }
-    t.strictSame(await show(service, accessToken), GOOD)
+    const others = ['=', '==', 'A', 'AA', ' '].map(suffix => accessToken + suffix).concat(body)
+    for (const other of others) t.strictSame(await present(service, other), INVALID)
+    t.strictSame(await present(service, accessToken), VALID)
   })
 
   test(`${alg}: keys are added, promoted and removed while the service runs`, async t => {
     const [first, second] = [toJwk(privateKeys.EdDSA(), { kid: 'one' }), toJwk(privateKeys[alg](), { kid: 'two' })]
     const { service, reload, accessToken } = await withKeys(t, jwks(first))
     const signedIn = async () => (await service.signIn('alice')).accessToken
-    const named = (text: string) => decode(text.split('.')[0])['kid']
-    t.strictSame(await show(service, accessToken), GOOD)
+    const kidOfToken = (text: string) => decode(text.split('.')[0])['kid']
+    t.strictSame(await present(service, accessToken), VALID)
 
     reload(jwks(first, second))
-    t.equal(named(await signedIn()), 'one')
+    t.equal(kidOfToken(await signedIn()), 'one')
     reload(jwks(second, first))
     const promoted = await signedIn()
-    t.equal(named(promoted), 'two')
-    t.strictSame(await show(service, promoted), GOOD)
-    t.strictSame(await show(service, accessToken), GOOD)
+    t.equal(kidOfToken(promoted), 'two')
+    t.strictSame(await present(service, promoted), VALID)
+    t.strictSame(await present(service, accessToken), VALID)
 
     reload(jwks(second))
-    t.strictSame(await show(service, accessToken), BAD, 'it was remembered, and its key is gone')
-    t.strictSame(await show(service, promoted), GOOD)
+    t.strictSame(await present(service, accessToken), INVALID, 'it was cached, and its key was removed')
+    t.strictSame(await present(service, promoted), VALID)
 
     reload(jwks(toJwk(privateKeys[alg](), { kid: 'two' })))
-    t.strictSame(await show(service, promoted), BAD, 'another key under the same name')
+    t.strictSame(await present(service, promoted), INVALID, 'another key with the same kid')
   })
 }
 
-test('RSA keys of odd lengths have their own one spelling', async t => {
+test('signatures of RSA keys of unusual lengths have one valid spelling too', async t => {
   // 257 and 258 bytes: two unused bits, and none.
   for (const modulusLength of [2056, 2064]) {
     const { service, accessToken } = await withKeys(t, toPem(generateKeyPairSync('rsa', { modulusLength }).privateKey))
-    t.strictSame(await show(service, accessToken), GOOD)
+    t.strictSame(await present(service, accessToken), VALID)
     const last = ALPHABET.indexOf(accessToken.slice(-1))
     for (let bit = 1; bit < 64; bit *= 2) {
-      t.strictSame(await show(service, accessToken.slice(0, -1) + ALPHABET[last ^ bit]), BAD, `${modulusLength}, bit ${bit}`)
+      t.strictSame(await present(service, accessToken.slice(0, -1) + ALPHABET[last ^ bit]), INVALID, `${modulusLength}, bit ${bit}`)
     }
   }
 })
 
-test('with keys JWT_SECRET is good for no access token, and those of JWT_SECRET_ACCEPTED are', async t => {
+test('with keys, tokens of JWT_SECRET are invalid, and those of JWT_SECRET_ACCEPTED are valid', async t => {
   const { service, claims } = await withKeys(t, toPem(privateKeys.EdDSA()), { JWT_SECRET_ACCEPTED: [OLD] })
   const head = { alg: 'HS256', typ: 'at+jwt' }
-  t.strictSame(await show(service, hmac(head, claims, SECRET)), BAD)
-  t.strictSame(await show(service, hmac(head, claims, OLD)), GOOD)
-  t.strictSame(await show(service, hmac(head, { ...claims, exp: 1 }, OLD)), EXPIRED)
-  t.strictSame(await show(service, hmac(head, { ...claims, exp: 1 }, SECRET)), BAD)
+  t.strictSame(await present(service, hmac(head, claims, SECRET)), INVALID)
+  t.strictSame(await present(service, hmac(head, claims, OLD)), VALID)
+  t.strictSame(await present(service, hmac(head, { ...claims, exp: 1 }, OLD)), EXPIRED)
+  t.strictSame(await present(service, hmac(head, { ...claims, exp: 1 }, SECRET)), INVALID)
 })
 
-test('several secrets: the first signs, all verify, and a token needs no name', async t => {
+test('of several secrets the first signs and all verify, without a kid', async t => {
   const service = await startApp(t, { JWT_SECRET_ACCEPTED: [OLD, 'x'.repeat(32)] })
   await service.signUp('alice')
   const { accessToken } = await service.signIn('alice')
@@ -192,52 +199,50 @@ test('several secrets: the first signs, all verify, and a token needs no name', 
   const claims = decode(payload)
   t.strictSame(decode(header), { alg: 'HS256', typ: 'at+jwt' })
   for (const secret of [SECRET, OLD, 'x'.repeat(32)]) {
-    t.strictSame(await show(service, hmac(decode(header), claims, secret)), GOOD)
-    t.strictSame(await show(service, hmac(decode(header), { ...claims, exp: 1 }, secret)), EXPIRED)
-    t.strictSame(await show(service, hmac({ ...decode(header), kid: '1' }, claims, secret)), BAD, 'no secret has a name')
+    t.strictSame(await present(service, hmac(decode(header), claims, secret)), VALID)
+    t.strictSame(await present(service, hmac(decode(header), { ...claims, exp: 1 }, secret)), EXPIRED)
+    t.strictSame(await present(service, hmac({ ...decode(header), kid: '1' }, claims, secret)), INVALID, 'a secret has no kid')
   }
-  t.strictSame(await show(service, hmac(decode(header), claims, 'y'.repeat(32))), BAD)
+  t.strictSame(await present(service, hmac(decode(header), claims, 'y'.repeat(32))), INVALID)
   service.app.accessTokens.reload()
-  t.strictSame(await show(service, accessToken), GOOD, 'there is nothing to read again')
+  t.strictSame(await present(service, accessToken), VALID, 'there is nothing to reload')
 })
 
-test('a file that is not right stops the start, without a word of its keys', async t => {
+test('an invalid file prevents the start, with a message that reveals no key', async t => {
   const key = privateKeys.EdDSA()
   const { file } = await keyFile(t, jwks(toJwk(key), toJwk(key)))
-  const { app, logs } = await buildWith(t, () => {}, { JWT_KEYS_FILE: file }).catch((error: Error) => ({ app: error, logs: [] }))
-  t.match(app, { message: `The keys in ${file} are not right:\n  - key 2 has the kid of an earlier one` })
-  t.strictSame(logs, [])
+  await t.rejects(buildWith(t, () => {}, { JWT_KEYS_FILE: file }), { message: `Invalid keys in ${file}:\n  - key 2 has the same kid as an earlier key` })
 })
 
-test('a file that is not right any more is refused when it is read again, and the old keys go on', async t => {
+test('an invalid file is not reloaded, and the current keys stay in use', async t => {
   const [key, other] = [privateKeys.EdDSA(), privateKeys.ES256()]
   const { service, reload, file, accessToken } = await withKeys(t, jwks(toJwk(key)))
   const kid = await kidOf(service)
-  const said = () => service.logs.splice(0).filter(({ msg }) => msg.includes('keys'))
+  const newLines = () => service.logs.splice(0).filter(({ msg }) => msg.includes('keys'))
     .map(({ level, msg, kids }) => ({ level, msg, ...kids !== undefined && { kids } }))
-  said()
-  const denial = `JWT_KEYS_FILE was read again and refused, the keys stay as they are. The keys in ${file} are not right:\n  - `
+  newLines()
+  const rejection = `JWT_KEYS_FILE was not reloaded, the current keys stay in use. Invalid keys in ${file}:\n  - `
   const cases: Array<[text: string, fault: string]> = [
-    ['', 'there is no key in it: npm run keys:new makes one'],
-    [jwks(toJwk(other), toJwk(key, { alg: 'RS256' })), 'key 2 says another alg than EdDSA, which it is for'],
-    [JSON.stringify({ keys: [toJwk(other)] }).slice(0, -9), 'it begins like JSON and is none']
+    ['', 'the file contains no key; add one with: gatehouse keys new'],
+    [jwks(toJwk(other), toJwk(key, { alg: 'RS256' })), 'key 2 has an alg other than EdDSA, which its type requires'],
+    [JSON.stringify({ keys: [toJwk(other)] }).slice(0, -9), 'the file is not valid JSON']
   ]
   for (const [text, fault] of cases) {
     reload(text)
-    t.strictSame(said(), [{ level: 50, msg: refusal + fault }])
-    t.strictSame(await show(service, accessToken), GOOD)
+    t.strictSame(newLines(), [{ level: 50, msg: rejection + fault }])
+    t.strictSame(await present(service, accessToken), VALID)
     t.equal(decode((await service.signIn('alice')).accessToken.split('.')[0])['kid'], kid)
   }
   rmSync(file)
   service.app.accessTokens.reload()
-  t.strictSame(said(), [{ level: 50, msg: `${denial}it cannot be read: ENOENT` }])
+  t.strictSame(newLines(), [{ level: 50, msg: `${rejection}the file cannot be read: ENOENT` }])
 
   reload(jwks(toJwk(other, { kid: 'next' }), toJwk(key)))
-  t.strictSame(said(), [{ level: 30, msg: `read the keys of ${file}: the first signs`, kids: ['next', kid] }])
-  t.strictSame(await show(service, accessToken), GOOD)
+  t.strictSame(newLines(), [{ level: 30, msg: `loaded the keys of ${file}; the first one signs`, kids: ['next', kid] }])
+  t.strictSame(await present(service, accessToken), VALID)
 })
 
-test('no private half is ever logged or answered', async t => {
+test('no private key is ever logged or sent', async t => {
   const keys = [privateKeys.EdDSA(), privateKeys.ES256(), privateKeys.RS256()]
   const { service, reload, accessToken } = await withKeys(t, jwks(...keys.map(key => toJwk(key))))
   reload(`${jwks(...keys.map(key => toJwk(key)))}}`)
@@ -257,7 +262,7 @@ test('refresh tokens outlive a change of every key and secret', async t => {
   const { refreshToken } = await before.signIn('alice')
   const successor = async (service: TestApp, token = refreshToken) => {
     const { status, body } = await service.post('/api/auth/refreshtoken', { refreshToken: token })
-    return { status, body: Object(body).refreshToken ?? body }
+    return { status, body: property(body, 'refreshToken') ?? body }
   }
   const expected = await successor(before)
   t.equal(expected.status, 200)
@@ -266,21 +271,23 @@ test('refresh tokens outlive a change of every key and secret', async t => {
   const ed = toPem(privateKeys.EdDSA())
   const steps: Record<string, TestApp> = {
     'another JWT_SECRET': await run({ JWT_SECRET: next, JWT_SECRET_ACCEPTED: [SECRET] }),
-    'keys instead of JWT_SECRET for access tokens': await run({}, ed),
+    'keys instead of JWT_SECRET': await run({}, ed),
     'other keys': await run({}, toPem(privateKeys.RS256())),
-    'a secret of their own': await run({ REFRESH_SECRET: refresh, REFRESH_SECRET_ACCEPTED: [SECRET] }, ed),
-    'another secret of their own': await run({ REFRESH_SECRET: next, REFRESH_SECRET_ACCEPTED: [refresh, SECRET] }, ed),
-    'the old secret as their own, another for access tokens': await run({ JWT_SECRET: next, REFRESH_SECRET: SECRET })
+    'a REFRESH_SECRET': await run({ REFRESH_SECRET: refresh, REFRESH_SECRET_ACCEPTED: [SECRET] }, ed),
+    'another REFRESH_SECRET': await run({ REFRESH_SECRET: next, REFRESH_SECRET_ACCEPTED: [refresh, SECRET] }, ed),
+    'the old secret as REFRESH_SECRET': await run({ JWT_SECRET: next, REFRESH_SECRET: SECRET })
   }
   for (const [title, service] of Object.entries(steps)) t.strictSame(await successor(service), expected, title)
 
   const last = await run({ JWT_SECRET: next, REFRESH_SECRET: refresh })
-  t.strictSame(await successor(last), { status: 403, body: { message: 'Refresh token is not in database!', code: 'REFRESH_TOKEN_UNKNOWN' } })
+  t.strictSame(await successor(last), {
+    status: 403, body: { message: 'Refresh token is not in database!', code: 'REFRESH_TOKEN_UNKNOWN' }
+  })
   t.strictSame(await successor(last, (await steps['another JWT_SECRET']?.signIn('alice'))?.refreshToken), await successor(last),
-    'with a secret of their own, JWT_SECRET signs none')
+    'with REFRESH_SECRET, JWT_SECRET signs no refresh token')
 })
 
-test('the published keys are the public halves, in their order', async t => {
+test('the public keys are published in order', async t => {
   const keys = [privateKeys.EdDSA(), privateKeys.ES256(), privateKeys.RS256()]
   const { service, reload } = await withKeys(t, jwks(...keys.map((key, index) => toJwk(key, { kid: `key ${index}` }))))
   const expected = keys.map((key, index): JsonWebKey => ({

@@ -8,7 +8,7 @@ const HOUR = 3600
 
 const base64url = (data: string | Buffer): string => Buffer.from(data).toString('base64url')
 
-/** Objects become JSON; a text stands for itself, for what JSON.stringify cannot write. */
+/** Objects become JSON. A text is taken as it is, for what JSON.stringify cannot write. */
 const part = (value: unknown): string => base64url(typeof value === 'string' ? value : JSON.stringify(value))
 
 const hmac = (hash: string, secret: string | Buffer, input: string): string =>
@@ -16,8 +16,8 @@ const hmac = (hash: string, secret: string | Buffer, input: string): string =>
 
 const HEADER = { alg: 'HS256', typ: 'at+jwt' }
 
-/** A token made by hand, whatever is in it, that is really signed. */
-function token (header: unknown, payload: unknown, { secret = SECRET as string | Buffer, hash = 'sha256' } = {}): string {
+/** A signed token with any content. */
+function token (header: unknown, payload: unknown, { secret = SECRET, hash = 'sha256' }: { secret?: string | Buffer, hash?: string } = {}): string {
   const input = `${part(header)}.${part(payload)}`
   return `${input}.${hmac(hash, secret, input)}`
 }
@@ -37,7 +37,7 @@ const partsOf = (text: string): [string, string, string] => {
 
 const read = <T>(encoded: string): T => JSON.parse(Buffer.from(encoded, 'base64url').toString()) as T
 
-/** A user who is signed in, and their own access token's claims: forgeries are all but right. */
+/** A signed-in user, and the parts of the user's access token, which forgeries differ from in one point. */
 async function signedIn (t: Test, overrides: Parameters<typeof startApp>[1] = {}) {
   const service = await startApp(t, overrides)
   await service.signUp('alice')
@@ -46,10 +46,10 @@ async function signedIn (t: Test, overrides: Parameters<typeof startApp>[1] = {}
   return { service, id, accessToken, header, payload, signature, claims: read<Claims>(payload) }
 }
 
-/** The board for signed-in users, shown this token. */
-const show = async ({ get }: TestApp, accessToken: string) => await get('/api/test/user', { 'x-access-token': accessToken })
+/** Presents a token at the test endpoint for signed-in users. */
+const present = async ({ get }: TestApp, accessToken: string) => await get('/api/test/user', { 'x-access-token': accessToken })
 
-/** Moves the service's clock for as long as `action` takes. */
+/** Sets the clock while an action runs. */
 async function at<T> (t: Test, moment: number, action: () => Promise<T>): Promise<T> {
   const restore = t.intercept(Date, 'now', { value: () => moment }).restore
   try {
@@ -59,7 +59,7 @@ async function at<T> (t: Test, moment: number, action: () => Promise<T>): Promis
   }
 }
 
-test('an access token says who, until when, from whom and for whom', async t => {
+test('an access token has the claims of RFC 9068', async t => {
   const { service, id, header, claims } = await signedIn(t)
   const now = Math.floor(Date.now() / 1000)
   t.strictSame(read(header), HEADER)
@@ -70,21 +70,21 @@ test('an access token says who, until when, from whom and for whom', async t => 
   t.equal(exp - iat, HOUR)
 })
 
-test('the roles in an access token are those of the account', async t => {
+test('the roles in an access token are those of the user', async t => {
   const service = await startApp(t)
   await service.signUp('carol', ['user', 'moderator', 'admin'])
   const { accessToken } = await service.signIn('carol')
   t.strictSame(read<Claims>(partsOf(accessToken)[1])['roles'], ['user', 'moderator', 'admin'])
 })
 
-test('issuer, audience and life follow the settings', async t => {
+test('issuer, audience and lifetime follow the settings', async t => {
   const { service, accessToken, claims } = await signedIn(t, {
     JWT_ISSUER: 'https://auth.example.com', JWT_AUDIENCE: 'the shop', ACCESS_TOKEN_TTL: 90
   })
   t.equal(claims['iss'], 'https://auth.example.com')
   t.equal(claims['aud'], 'the shop')
   t.equal(claims.exp - claims.iat, 90)
-  t.equal((await show(service, accessToken)).status, 200)
+  t.equal((await present(service, accessToken)).status, 200)
 })
 
 test('no access token outlives its session', async t => {
@@ -97,7 +97,7 @@ test('no access token outlives its session', async t => {
   t.ok(read<Claims>(partsOf(issued)[1]).exp * 1000 <= Date.now() + 5000)
 })
 
-test('other libraries that know the secret accept the access token', async t => {
+test('other libraries accept the access token', async t => {
   const { accessToken, claims } = await signedIn(t)
   const expected = { issuer: 'gatehouse', audience: 'gatehouse' }
   t.strictSame(jsonwebtoken.verify(accessToken, SECRET, { ...expected, algorithms: ['HS256'] }), claims)
@@ -107,7 +107,7 @@ test('other libraries that know the secret accept the access token', async t => 
   t.strictSame(protectedHeader, HEADER)
 })
 
-test('a token that another service signed with the secret is good, with what a JWT may carry besides', async t => {
+test('a token that another service signed with the secret is valid, whatever further claims it has', async t => {
   const { service, claims } = await signedIn(t)
   const now = Math.floor(Date.now() / 1000)
   const table: Record<string, string> = {
@@ -120,15 +120,15 @@ test('a token that another service signed with the secret is good, with what a J
     'no roles': token(HEADER, { ...claims, roles: [] }),
     'a clock half a minute ahead': token(HEADER, { ...claims, iat: now + 30 })
   }
-  for (const [title, good] of Object.entries(table)) {
-    const { status, body } = await show(service, good)
+  for (const [title, text] of Object.entries(table)) {
+    const { status, body } = await present(service, text)
     t.strictSame({ status, body }, { status: 200, body: 'User Content.' }, title)
   }
 })
 
-test('a forged, odd or malformed access token is refused in the same words', async t => {
+test('every forged, unusual or malformed access token is rejected with the same response', async t => {
   const { service, accessToken, header, payload, signature, claims } = await signedIn(t)
-  t.equal((await show(service, accessToken)).status, 200)
+  t.equal((await present(service, accessToken)).status, 200)
 
   const now = Math.floor(Date.now() / 1000)
   const other = 'another secret, as long as the one of the tests'
@@ -137,14 +137,14 @@ test('a forged, odd or malformed access token is refused in the same words', asy
   const having = (changes: Record<string, unknown>) => token(HEADER, { ...claims, ...changes })
   const lacking = (...names: string[]) =>
     token(HEADER, Object.fromEntries(Object.entries(claims).filter(([name]) => !names.includes(name))))
-  /** The payload's JSON with one claim written in a way that JSON.stringify would not. */
+  /** A token whose payload has one claim in a form that JSON.stringify does not write. */
   const written = (name: string, json: string) => token(HEADER, JSON.stringify({ ...claims, [name]: '?' }).replace('"?"', json))
   const rs256 = (head: Record<string, unknown>) => {
     const input = `${part(head)}.${payload}`
     return `${input}.${createSign('sha256').update(input).sign(rsa.privateKey, 'base64url')}`
   }
   const flip = (text: string) => text.replace(/^./, first => first === 'A' ? 'B' : 'A')
-  /** A signature whose last character differs only in the two bits that carry nothing. */
+  /** A signature whose last character differs only in its two unused bits. */
   const unusedBits = (by: number) => {
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
     return signature.slice(0, -1) + alphabet[alphabet.indexOf(signature.slice(-1)) + by]
@@ -171,8 +171,8 @@ test('a forged, odd or malformed access token is refused in the same words', asy
     'HS512 with the right secret': token({ ...HEADER, alg: 'HS512' }, claims, { hash: 'sha512' }),
     'HS384 in the header of an HS256 signature': hs({ alg: 'HS384' }),
     'RS256 in the header of an HMAC': hs({ alg: 'RS256' }),
-    'RS256 of a stranger\'s key': rs256({ ...HEADER, alg: 'RS256' }),
-    'RS256 of a stranger\'s key in the header': rs256({ ...HEADER, alg: 'RS256', jwk: rsa.publicKey.export({ format: 'jwk' }) }),
+    'RS256 of an unknown key': rs256({ ...HEADER, alg: 'RS256' }),
+    'RS256 of an unknown key in the header': rs256({ ...HEADER, alg: 'RS256', jwk: rsa.publicKey.export({ format: 'jwk' }) }),
     'ES256 in the header': hs({ alg: 'ES256' }),
     'EdDSA in the header': hs({ alg: 'EdDSA' }),
 
@@ -204,7 +204,7 @@ test('a forged, odd or malformed access token is refused in the same words', asy
     'a header that is null': token('null', claims),
     'a header that is a list': token([HEADER], claims),
     'a header that is a text': token('"HS256"', claims),
-    'a header that is no JSON': token('{', claims),
+    'a header that is not JSON': token('{', claims),
     'an empty header': token('', claims),
 
     // the claims
@@ -228,13 +228,13 @@ test('a forged, odd or malformed access token is refused in the same words', asy
     'iat negative': having({ iat: -1 }),
     'iat null': having({ iat: null }),
     'iss missing': lacking('iss'),
-    'iss of another': having({ iss: 'gatecrasher' }),
+    'iss of another service': having({ iss: 'gatecrasher' }),
     'iss in another case': having({ iss: 'Gatehouse' }),
     'iss a list': having({ iss: ['gatehouse'] }),
     'iss null': having({ iss: null }),
     'aud missing': lacking('aud'),
-    'aud of another': having({ aud: 'another' }),
-    'aud a list without us': having({ aud: ['another'] }),
+    'aud of another service': having({ aud: 'another' }),
+    'aud a list without this service': having({ aud: ['another'] }),
     'aud an empty list': having({ aud: [] }),
     'aud an object': having({ aud: { gatehouse: true } }),
     'sub missing': lacking('sub'),
@@ -246,18 +246,18 @@ test('a forged, odd or malformed access token is refused in the same words', asy
     'id negative': having({ id: -1, sub: '-1' }),
     'id a fraction': having({ id: 1.5, sub: '1.5' }),
     'id 1e400': written('id', '1e400'),
-    'id of another than sub': having({ id: claims.id + 1 }),
-    'sub of another than id': having({ sub: String(claims.id + 1) }),
+    'id other than sub': having({ id: claims.id + 1 }),
+    'sub other than id': having({ sub: String(claims.id + 1) }),
     'sub with a leading zero': having({ sub: `0${claims.sub}` }),
     'roles missing': lacking('roles'),
     'roles a text': having({ roles: 'admin' }),
     'roles null': having({ roles: null }),
     'roles an object': having({ roles: { 0: 'user', length: 1 } }),
     'roles with an unknown one': having({ roles: ['user', 'root'] }),
-    'roles as authorities': having({ roles: ['ROLE_USER'] }),
+    'roles as in responses': having({ roles: ['ROLE_USER'] }),
     'roles in a list of lists': having({ roles: [['user']] }),
     'sid missing': lacking('sid'),
-    'sid no uuid': having({ sid: 'session' }),
+    'sid not a UUID': having({ sid: 'session' }),
     'sid in upper case': having({ sid: claims.sid.replace(/^......../, 'ABCDEF01') }),
     'sid with a line break': having({ sid: `${claims.sid}\n` }),
     'sid a number': having({ sid: 1 }),
@@ -267,7 +267,7 @@ test('a forged, odd or malformed access token is refused in the same words', asy
     'a payload that is a number': token(HEADER, 1),
     'a payload that is a text': token(HEADER, '"alice"'),
     'a payload that is null': token(HEADER, null),
-    'a payload that is no JSON': token(HEADER, '{"id":'),
+    'a payload that is not JSON': token(HEADER, '{"id":'),
     'a payload that is not UTF-8': (() => {
       const input = `${header}.${base64url(Buffer.of(0x7b, 0xff, 0xfe, 0x7d))}`
       return `${input}.${hmac('sha256', SECRET, input)}`
@@ -285,10 +285,10 @@ test('a forged, odd or malformed access token is refused in the same words', asy
     'unused bits of the signature, 1': `${header}.${payload}.${unusedBits(1)}`,
     'unused bits of the signature, 2': `${header}.${payload}.${unusedBits(2)}`,
     'unused bits of the signature, 3': `${header}.${payload}.${unusedBits(3)}`,
-    'padding behind the signature': `${accessToken}=`,
-    'padding behind the payload': `${header}.${payload}=.${signature}`,
-    'a segment more behind': `${accessToken}.${signature}`,
-    'a segment more before': `x.${accessToken}`,
+    'padding after the signature': `${accessToken}=`,
+    'padding after the payload': `${header}.${payload}=.${signature}`,
+    'a further segment at the end': `${accessToken}.${signature}`,
+    'a further segment at the start': `x.${accessToken}`,
     'five segments, as an encrypted token has': `${header}.${payload}.${payload}.${payload}.${signature}`,
     'no header': `.${payload}.${signature}`,
     'no payload': `${header}..${signature}`,
@@ -296,7 +296,7 @@ test('a forged, odd or malformed access token is refused in the same words', asy
     'one dot': '.',
     'a space inside': `${header}. ${payload}.${signature}`,
     'a space before': ` ${accessToken}`,
-    'a space behind': `${accessToken} `,
+    'a space after': `${accessToken} `,
     'a tab inside': `${header}\t.${payload}.${signature}`,
     'the token in quotes': `"${accessToken}"`,
     'the token twice': `${accessToken},${accessToken}`,
@@ -308,21 +308,21 @@ test('a forged, odd or malformed access token is refused in the same words', asy
     null: 'null',
     undefined: 'undefined',
     'an object': '[object Object]',
-    'a uuid': claims.sid,
-    'very long': `${accessToken}${'A'.repeat(10_000)}`,
+    'a UUID': claims.sid,
+    'a very long token': `${accessToken}${'A'.repeat(10_000)}`,
     'a very long payload, signed with another secret': token(HEADER, { ...claims, pad: 'x'.repeat(10_000) }, { secret: other }),
-    'very many segments': 'a.'.repeat(5000)
+    'thousands of segments': 'a.'.repeat(5000)
   }
   t.ok(Object.keys(bad).length >= 35)
   for (const [title, text] of Object.entries(bad)) {
-    const { status, body, headers } = await show(service, text)
+    const { status, body, headers } = await present(service, text)
     t.strictSame({ status, body, challenge: headers['www-authenticate'] }, {
       status: 401,
       body: { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' },
       challenge: 'Bearer'
     }, title)
   }
-  t.equal((await show(service, accessToken)).status, 200)
+  t.equal((await present(service, accessToken)).status, 200)
 })
 
 const EXPIRED = {
@@ -331,33 +331,33 @@ const EXPIRED = {
   challenge: 'Bearer'
 }
 
-test('an expired access token is refused as expired', async t => {
+test('an expired access token is rejected as expired', async t => {
   const { service, claims } = await signedIn(t)
   const now = Math.floor(Date.now() / 1000)
   for (const exp of [now - 1, now - HOUR, 1, 0, -1]) {
-    const { status, body, headers } = await show(service, token(HEADER, { ...claims, exp }))
+    const { status, body, headers } = await present(service, token(HEADER, { ...claims, exp }))
     t.strictSame({ status, body, challenge: headers['www-authenticate'] }, EXPIRED, String(exp))
   }
 })
 
-test('an expired access token of another secret is not called expired', async t => {
+test('an expired access token of another secret is invalid, not expired', async t => {
   const { service, claims } = await signedIn(t)
   const forged = token(HEADER, { ...claims, exp: claims.iat - 1 }, { secret: 'another secret, as long as the one of the tests' })
-  t.strictSame((await show(service, forged)).body, { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' })
+  t.strictSame((await present(service, forged)).body, { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' })
 })
 
-test('an access token that was good a moment ago is refused once it has expired', async t => {
+test('a cached access token is rejected once it has expired', async t => {
   const { service, accessToken, claims } = await signedIn(t)
-  for (let time = 0; time < 3; time++) t.equal((await show(service, accessToken)).status, 200)
+  for (let time = 0; time < 3; time++) t.equal((await present(service, accessToken)).status, 200)
   const end = claims.exp * 1000
-  t.equal((await at(t, end - 1, async () => await show(service, accessToken))).status, 200)
-  const { status, body, headers } = await at(t, end + 1, async () => await show(service, accessToken))
+  t.equal((await at(t, end - 1, async () => await present(service, accessToken))).status, 200)
+  const { status, body, headers } = await at(t, end + 1, async () => await present(service, accessToken))
   t.strictSame({ status, body, challenge: headers['www-authenticate'] }, EXPIRED)
 })
 
-test('an access token from a clock too far ahead becomes good when its time has come', async t => {
+test('an access token from a clock too far ahead becomes valid at that time', async t => {
   const { service, claims } = await signedIn(t)
   const early = token(HEADER, { ...claims, iat: claims.iat + 1000 })
-  t.equal((await show(service, early)).status, 401)
-  t.equal((await at(t, (claims.iat + 1000) * 1000, async () => await show(service, early))).status, 200)
+  t.equal((await present(service, early)).status, 401)
+  t.equal((await at(t, (claims.iat + 1000) * 1000, async () => await present(service, early))).status, 200)
 })

@@ -1,16 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Type } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
-import { test } from 'tap'
+import { test, type Test } from 'tap'
+import { codesOf } from '../../src/api/openapi.ts'
 import { buildApp } from '../../src/app.ts'
-import { errorDefinition } from '../../src/errors.ts'
-import { exampleOf } from '../../src/api/openapi.ts'
+import { isRecord } from '../../src/unknown.ts'
 import { configOf, createDatabase, startApp } from '../support/app.ts'
 import { collectRoutes } from '../support/declared-routes.ts'
-import { repliedCodes } from '../support/architecture-rules.ts'
 
-interface Reply {
+interface DescribedResponse {
   description: string
   headers: Record<string, object>
   content: Record<string, { schema: object, examples: Record<string, { value: unknown }> }>
@@ -21,92 +19,99 @@ interface Operation {
   summary: string
   tags: string[]
   security: object[]
-  responses: Record<string, Reply>
+  responses: Record<string, DescribedResponse>
 }
 
 interface Document {
+  openapi: string
+  info: Record<string, unknown>
   tags: Array<{ name: string }>
   paths: Record<string, Record<string, Operation>>
 }
 
-/** Every operation of a document. */
-const operationsOf = ({ paths }: Document) => Object.entries(paths).flatMap(([path, operations]) =>
+async function startDocumented (t: Test) {
+  const { app } = await startApp(t, { DOCS: 'on' })
+  const { paths, ...document } = app.swagger() as unknown as Document
+  return { app, document, paths, operations: operationsOf(paths) }
+}
+
+const operationsOf = (paths: Document['paths']) => Object.entries(paths).flatMap(([path, operations]) =>
   Object.entries(operations).map(([method, operation]) => ({ path, method, operation })))
 
-test('every route is described, with every status, security scheme and refusal it has', async t => {
-  const url = await createDatabase(t)
-  const { app, routes } = await collectRoutes(async () => await buildApp(configOf(url, { LOG_LEVEL: 'silent' })))
+test('every route is described, with every status, security scheme and error that it has', async t => {
+  const config = configOf(await createDatabase(t), { LOG_LEVEL: 'silent', DOCS: 'on' })
+  const { app, routes } = await collectRoutes(async () => await buildApp(config))
   t.teardown(async () => await app.close())
   await app.ready()
-  const found = operationsOf(Object(app.swagger()))
+  const { paths } = app.swagger() as unknown as Document
   const own = routes.filter(route => route.file !== 'elsewhere' && !/.\/$/.test(route.url))
-  t.equal(found.length, own.length)
-  for (const route of own) {
-    const path = route.url.replace(/:(\w+)/g, '{$1}')
-    const { operation } = found.find(at => at.path === path && at.method === String(route.method).toLowerCase()) ?? {}
-    if (!operation) return t.fail(`${String(route.method)} ${path} is missing`)
-    const { responses: replies } = operation
-    t.strictSame(Object.keys(replies), Object.keys(Object(route.schema?.response)), path)
+  t.equal(operationsOf(paths).length, own.length)
+  for (const { method, url, config, schema } of own) {
+    const path = url.replace(/:(\w+)/g, '{$1}')
+    const operation = paths[path]?.[String(method).toLowerCase()]
+    if (!operation) return t.fail(`${String(method)} ${path} is missing`)
+    const declared = isRecord(schema?.response) ? schema.response : {}
+    t.strictSame(Object.keys(operation.responses), Object.keys(declared), path)
     const token = [{ bearer: [] }, { accessToken: [] }]
-    t.strictSame(operation.security, path.endsWith('signup') ? [{}, ...token] : route.config?.access === 'public' ? [] : token, path)
-    const codes = Object.entries(replies).filter(([status]) => status >= '400')
-      .flatMap(([, reply]) => Object.keys(reply.content['application/json']?.examples ?? {}))
-    t.strictSame(codes, repliedCodes(route), path)
+    const publicSecurity = path.endsWith('signup') ? [{}, ...token] : []
+    t.strictSame(operation.security, config?.access === 'public' ? publicSecurity : token, path)
+    for (const [status, { content }] of Object.entries(operation.responses).filter(([status]) => status >= '400')) {
+      t.strictSame(Object.keys(content['application/json']?.examples ?? {}), codesOf(declared[status]), `${path} ${status}`)
+    }
   }
 })
 
-test('operations have names of their own, a summary and a group that is described', async t => {
-  const { app } = await startApp(t)
-  const document: Document = Object(app.swagger())
-  const operations = operationsOf(document)
+test('each operation has an id of its own, a summary and one described group', async t => {
+  const { document, paths, operations } = await startDocumented(t)
   const groups = document.tags.map(tag => tag.name)
   t.equal(new Set(operations.map(({ operation }) => operation.operationId)).size, operations.length)
   for (const { path, operation: { summary, tags } } of operations) {
     t.ok(summary, path)
-    t.ok(tags.length === 1 && groups?.includes(String(tags[0])), path)
+    t.ok(tags.length === 1 && groups.includes(String(tags[0])), path)
   }
-  t.equal(document.paths['/api/auth/signin']?.['post']?.operationId, 'postAuthSignin')
-  t.equal(document.paths['/api/users/{id}/roles']?.['put']?.operationId, 'putUsersIdRoles')
+  t.equal(paths['/api/auth/signin']?.['post']?.operationId, 'postAuthSignin')
+  t.equal(paths['/api/users/{id}/roles']?.['put']?.operationId, 'putUsersIdRoles')
 })
 
-test('every example fits its schema, and that of a refusal is what it answers', async t => {
-  const { app } = await startApp(t)
+test('every example fits its schema, and the example of an error is the body that is sent', async t => {
+  const { app, paths, operations } = await startDocumented(t)
   const ajv = new Ajv({ strict: false, validateFormats: false })
-  for (const { path, operation } of operationsOf(Object(app.swagger()))) {
+  for (const { path, operation } of operations) {
     for (const [status, { content }] of Object.entries(operation.responses)) {
       for (const { schema, examples } of Object.values(content)) {
         t.ok(Object.keys(examples).length > 0, `${path} ${status}`)
-        for (const { value } of Object.values(examples)) t.ok(ajv.validate(schema, value), `${path} ${status} ${ajv.errorsText()}`)
+        for (const { value } of Object.values(examples)) {
+          t.ok(ajv.validate(schema, value), `${path} ${status} ${ajv.errorsText()}`)
+        }
       }
     }
   }
-  const bad = await app.inject({ method: 'POST', url: '/api/auth/signup', payload: { email: 'a@example.com', password: 'correct horse' } })
-  const signUp: Document = Object(app.swagger())
-  const refused = signUp.paths['/api/auth/signup']?.['post']?.responses['400']
-  t.strictSame(refused?.content['application/json']?.examples['VALIDATION_FAILED'], { value: bad.json() })
+  const payload = { email: 'a@example.com', password: 'correct horse' }
+  const response = await app.inject({ method: 'POST', url: '/api/auth/signup', payload })
+  const described = paths['/api/auth/signup']?.['post']?.responses['400']
+  t.strictSame(described?.content['application/json']?.examples['VALIDATION_FAILED'], { value: response.json<unknown>() })
 })
 
-test('the headers of a reply are those that the catalogue sends', async t => {
-  const { app } = await startApp(t)
-  for (const { path, operation } of operationsOf(Object(app.swagger()))) {
+test('the headers of a response are those that are sent', async t => {
+  const { operations } = await startDocumented(t)
+  for (const { path, operation } of operations) {
     for (const [status, { headers, content }] of Object.entries(operation.responses)) {
       const codes = Object.keys(content['application/json']?.examples ?? {})
-      const challenged = codes.some(code => ['ACCESS_TOKEN_MISSING', 'ACCESS_TOKEN_INVALID', 'PASSWORD_INVALID'].includes(code))
-      const waits = status === '429' || status === '503'
-      t.strictSame(Object.keys(headers), ['X-Request-Id', 'Access-Control-Allow-Origin', ...challenged ? ['WWW-Authenticate'] : [], ...waits ? ['Retry-After'] : []], `${path} ${status}`)
+      const isChallenge = codes.some(code => ['ACCESS_TOKEN_MISSING', 'ACCESS_TOKEN_INVALID', 'PASSWORD_INVALID'].includes(code))
+      const saysWhen = status === '429' || status === '503'
+      t.strictSame(Object.keys(headers), [
+        'X-Request-Id',
+        'Access-Control-Allow-Origin',
+        ...isChallenge ? ['WWW-Authenticate'] : [],
+        ...saysWhen ? ['Retry-After'] : []
+      ], `${path} ${status}`)
     }
   }
-  t.strictSame(errorDefinition('BUSY').headers, { 'retry-after': '1' })
 })
 
 test('the document has the version of the package', async t => {
-  const { app } = await startApp(t)
-  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8'))
-  t.match(app.swagger(), { openapi: '3.1.0', info: { title: 'gatehouse', version } })
-})
-
-test('an example is made of the examples in a schema', async t => {
-  t.equal(exampleOf(Type.String({ examples: ['a', 'b'] })), 'a')
-  t.strictSame(exampleOf(Type.Array(Type.Union([Type.Integer({ default: 1 }), Type.Null()]))), [1])
-  t.strictSame(exampleOf(Type.Object({ name: Type.String() })), { name: undefined })
+  const { document } = await startDocumented(t)
+  const text = readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8')
+  const { version } = JSON.parse(text) as { version: string }
+  t.match(document, { openapi: '3.1.0', info: { title: 'gatehouse', version } })
 })

@@ -6,7 +6,7 @@ import { until } from '../support/wait.ts'
 
 const admin = async (service: TestApp, token: string) => (await service.get('/api/test/admin', { 'x-access-token': token })).status
 
-/** A service with an admin whose authority is remembered. */
+/** Signs in an admin, whose session is then cached. */
 async function warm (service: TestApp) {
   await service.signUp('ada', ['user', 'admin'])
   const ada = await service.signIn('ada')
@@ -14,11 +14,15 @@ async function warm (service: TestApp) {
   return ada
 }
 
+/** The listening connection of the service. */
+const LISTENER = `FROM pg_stat_activity
+  WHERE application_name = 'gatehouse invalidations' AND datname = current_database()`
+
 /** When each pooled connection of the service ran its last statement. */
 const lastStatements = async (service: TestApp) => await service.sql(
   'SELECT pid, query_start FROM pg_stat_activity WHERE application_name = \'gatehouse\' AND datname = current_database() ORDER BY pid')
 
-test('in the steady state a guarded request asks the database nothing', async t => {
+test('in the steady state an authenticated request needs no query', async t => {
   const service = await startApp(t)
   const ada = await warm(service)
   const seen = new Set<number>()
@@ -28,7 +32,7 @@ test('in the steady state a guarded request asks the database nothing', async t 
       seen.add(await admin(service, ada.accessToken))
       seen.add((await service.get('/api/test/user', { authorization: `Bearer ${ada.accessToken}` })).status)
     }
-    // On a machine so busy that a heartbeat is late, a request does ask; then another thousand are sent.
+    // A late heartbeat, on a busy machine, makes a request query; then another thousand are sent.
     return JSON.stringify(await lastStatements(service)) === JSON.stringify(before) && before
   })
   t.strictSame([...seen], [200])
@@ -37,26 +41,26 @@ test('in the steady state a guarded request asks the database nothing', async t 
   t.strictNotSame(await lastStatements(service), before, 'a statement would have been seen')
 })
 
-test('SESSION_CACHE=off asks the database every time, and listens to nothing', async t => {
+test('with SESSION_CACHE=off every authenticated request queries, and nothing listens', async t => {
   const service = await startApp(t, { SESSION_CACHE: 'off' })
   const ada = await warm(service)
-  let asked = 0
+  let queries = 0
   const query = service.app.db.query
   t.intercept(service.app.db, 'query', {
     value: async (statement: Parameters<typeof query>[0]) => {
-      asked++
+      queries++
       return await query(statement)
     }
   })
   for (let i = 0; i < 10; i++) t.equal(await admin(service, ada.accessToken), 200)
-  t.equal(asked, 10)
-  t.strictSame(await service.sql('SELECT FROM pg_stat_activity WHERE application_name = \'gatehouse announcements\' AND datname = current_database()'), [])
+  t.equal(queries, 10)
+  t.strictSame(await service.sql(`SELECT ${LISTENER}`), [])
   await service.sql('DELETE FROM user_roles WHERE role_id = 3')
   t.equal(await admin(service, ada.accessToken), 403)
 })
 
-/** What a hand in psql may do, who is told of it, and what the admin's token is answered then. */
-const BY_HAND: Array<[sql: string, announced: string[], answer: number]> = [
+/** Changes in psql, the notifications they send, and the status that the admin's token gets afterwards. */
+const CHANGES: Array<[sql: string, notified: string[], status: number]> = [
   ['DELETE FROM user_roles WHERE user_id = 1 AND role_id = 3', ['1'], 403],
   ['UPDATE user_roles SET role_id = 2 WHERE user_id = 1 AND role_id = 3', ['1'], 403],
   ['UPDATE user_roles SET user_id = 2 WHERE user_id = 1 AND role_id = 3', ['1', '2'], 403],
@@ -73,55 +77,54 @@ const BY_HAND: Array<[sql: string, announced: string[], answer: number]> = [
   ['TRUNCATE users CASCADE', ['*'], 401]
 ]
 
-for (const [text, announced, answer] of BY_HAND) {
-  test(`by hand: ${text}`, async t => {
+for (const [text, notified, status] of CHANGES) {
+  test(`a change in psql takes effect: ${text}`, async t => {
     const service = await startApp(t)
     const ada = await warm(service)
     await service.signUp('bob')
     await service.signIn('bob')
-    const heard = await listen(t, service.url)
+    const notifications = await listen(t, service.url)
     await service.sql(text)
-    t.strictSame((await heard()).sort(), announced)
-    // The service hears it on a connection of its own, a moment sooner or later.
-    await until(`the answer ${answer}`, async () => await admin(service, ada.accessToken) === answer, 1000)
-    t.equal(await admin(service, ada.accessToken), answer)
+    t.strictSame((await notifications()).sort(), notified)
+    // The service has a connection of its own, which is notified a moment earlier or later.
+    await until(`the status ${status}`, async () => await admin(service, ada.accessToken) === status)
+    t.equal(await admin(service, ada.accessToken), status)
   })
 }
 
-/** Hears what the triggers announce; the function it gives says what, up to now. */
+/** Listens for the notifications of the triggers. @returns a function that returns those since its last call */
 async function listen (t: Test, url: string): Promise<() => Promise<string[]>> {
   const client = new pg.Client({ connectionString: url })
-  const heard: string[] = []
-  client.on('notification', ({ payload = '' }) => { heard.push(payload) })
+  const received: string[] = []
+  client.on('notification', ({ payload = '' }) => { received.push(payload) })
   await client.connect()
   t.teardown(async () => await client.end())
   await client.query('LISTEN gatehouse_invalidation')
   return async () => {
-    // A question and its answer pass after whatever was announced before.
+    // Notifications arrive in the order in which they were sent.
     await client.query('NOTIFY gatehouse_invalidation, \'mark\'')
-    await until('the mark', () => heard.includes('mark'))
-    return heard.splice(0).filter(payload => payload !== 'mark')
+    await until('the mark', () => received.includes('mark'))
+    return received.splice(0).filter(payload => payload !== 'mark')
   }
 }
 
-test('sign-up, sign-in, refresh and the purge of expired sessions announce nothing', async t => {
+test('sign-up, sign-in, refresh and the purge of expired sessions send no notification', async t => {
   const service = await startApp(t, { SIGNUP_ROLES: ['user', 'admin'] })
-  const heard = await listen(t, service.url)
+  const notifications = await listen(t, service.url)
   await service.post('/api/auth/signup', { username: 'eve', email: 'eve@example.com', password: 'correct horse', roles: ['user', 'admin'] })
   const { refreshToken } = await service.signIn('eve')
   t.equal((await service.post('/api/auth/refreshtoken', { refreshToken })).status, 200)
-  t.strictSame(await heard(), [])
+  t.strictSame(await notifications(), [])
   await service.sql('UPDATE refresh_tokens SET created_at = now() - interval \'2 h\', expires_at = now() - interval \'1 h\'')
-  t.strictSame(await heard(), ['1'], 'moving the end of a session by hand is news')
+  t.strictSame(await notifications(), ['1'], 'a changed expiry is a notification')
   t.equal(await service.app.purge(), 1)
-  t.strictSame(await heard(), [])
+  t.strictSame(await notifications(), [])
 })
 
-test('a change that lands between the question and the cache leaves no old answer behind', async t => {
+test('a change between the query and the caching of its result leaves no stale entry', async t => {
   const service = await startApp(t)
   await service.signUp('ada', ['user', 'admin'])
   const ada = await service.signIn('ada')
-  const heard = await listen(t, service.url)
   const query = service.app.db.query
   let isFirst = true
   t.intercept(service.app.db, 'query', {
@@ -130,33 +133,34 @@ test('a change that lands between the question and the cache leaves no old answe
       if (isFirst) {
         isFirst = false
         await service.sql('DELETE FROM user_roles WHERE role_id = 3')
-        // The service's own connection has heard it as well when a later change of another user has been acted on.
-        await heard()
-        await until('the announcement', async () => (await service.sql(
-          'SELECT FROM pg_stat_activity WHERE application_name = \'gatehouse announcements\' AND datname = current_database() AND query_start > now() - interval \'100 ms\'')).length > 0)
+        const [changed] = await service.sql('SELECT now() AS at')
+        // A heartbeat after the change proves that the service has received its notification.
+        await until('a heartbeat', async () =>
+          (await service.sql(`SELECT ${LISTENER} AND query_start > $1`, [changed?.['at']])).length > 0)
       }
       return rows
     }
   })
-  t.equal(await admin(service, ada.accessToken), 200, 'asked before the change')
-  t.equal(await admin(service, ada.accessToken), 403, 'asked after it')
+  t.equal(await admin(service, ada.accessToken), 200, 'queried before the change')
+  t.equal(await admin(service, ada.accessToken), 403, 'queried after the change')
 })
 
-/** Asks every 10 ms whether a token still lets its bearer in, and notes when. */
+/** Presents a token every 10 ms, and records when it was accepted. */
 function watch (service: TestApp, token: string) {
-  const answers: Array<{ at: number, status: number }> = []
+  const results: Array<{ at: number, status: number }> = []
   const state = { on: true }
   const running = (async () => {
     while (state.on) {
       const at = Date.now()
-      answers.push({ at, status: await admin(service, token) })
+      results.push({ at, status: await admin(service, token) })
       await new Promise(resolve => setTimeout(resolve, 10))
     }
   })()
   return {
-    answers,
-    /** The yeses to questions that were asked later than `ms` after `since`. */
-    staleAfter: (since: number, ms: number) => answers.filter(({ at, status }) => status === 200 && at > since + ms).length,
+    results,
+    /** The number of requests that were sent after a moment and accepted. */
+    acceptedAfter: (moment: number) => results.filter(({ at, status }) => status === 200 && at > moment).length,
+    sentAfter: (moment: number) => results.filter(({ at }) => at > moment).length,
     async stop () {
       state.on = false
       await running
@@ -164,58 +168,57 @@ function watch (service: TestApp, token: string) {
   }
 }
 
-const HEARTBEAT_AND_A_SECOND = 2000
+/** Milliseconds: the heartbeat, plus a second. */
+const MAX_STALENESS = 2000
 
-test('behind a black hole nothing is trusted for longer than the heartbeat and a second', async t => {
+test('if packets are dropped, cached sessions are used for at most the heartbeat plus a second', async t => {
   const url = await createDatabase(t)
   const proxy = await openProxy(t, url)
   const service = await startApp(t, { DATABASE_URL: url, LISTEN_DATABASE_URL: proxy.url })
   const ada = await warm(service)
   const watched = watch(service, ada.accessToken)
   proxy.freeze()
-  const since = Date.now()
   await service.sql('DELETE FROM refresh_tokens')
-  await until('enough questions', () => Date.now() - since > HEARTBEAT_AND_A_SECOND + 1500)
+  const limit = Date.now() + MAX_STALENESS
+  await until('20 requests after the limit', () => watched.sentAfter(limit) >= 20)
   await watched.stop()
-  t.ok(watched.answers.filter(({ at }) => at > since + HEARTBEAT_AND_A_SECOND).length > 20)
-  t.equal(watched.staleAfter(since, HEARTBEAT_AND_A_SECOND), 0, 'stale answers')
+  t.equal(watched.acceptedAfter(limit), 0)
 
   const again = await service.signIn('ada')
-  t.equal(await admin(service, again.accessToken), 200, 'the database is asked')
+  t.equal(await admin(service, again.accessToken), 200, 'the database is queried')
   proxy.thaw()
   await until('the cache to be used again', async () => {
     await admin(service, again.accessToken)
     const before = await lastStatements(service)
     for (let i = 0; i < 20; i++) await admin(service, again.accessToken)
     return JSON.stringify(await lastStatements(service)) === JSON.stringify(before)
-  }, 15_000)
-  t.match(service.logs.find(line => line.msg.startsWith('announcements of changes lost')), { level: 40 })
+  })
+  t.match(service.logs.find(line => line.msg.startsWith('invalidations lost')), { level: 40 })
 })
 
-test('with the listening connection killed nothing old is answered, and it comes back', async t => {
+test('if the listening connection is closed, no stale session is used, and the connection is replaced', async t => {
   const service = await startApp(t)
   const ada = await warm(service)
   const watched = watch(service, ada.accessToken)
-  const listener = 'FROM pg_stat_activity WHERE application_name = \'gatehouse announcements\' AND datname = current_database()'
-  await service.sql(`SELECT pg_terminate_backend(pid) ${listener}`)
-  const since = Date.now()
+  await service.sql(`SELECT pg_terminate_backend(pid) ${LISTENER}`)
   await service.sql('DELETE FROM user_roles WHERE role_id = 3')
-  await until('the listener to be back', async () => (await service.sql(`SELECT ${listener}`)).length > 0, 10_000)
-  await until('enough questions', () => Date.now() - since > HEARTBEAT_AND_A_SECOND + 500)
+  const limit = Date.now() + MAX_STALENESS
+  await until('a new connection', async () => (await service.sql(`SELECT ${LISTENER}`)).length > 0)
+  await until('20 requests after the limit', () => watched.sentAfter(limit) >= 20)
   await watched.stop()
-  t.equal(watched.staleAfter(since, HEARTBEAT_AND_A_SECOND), 0, 'stale answers')
-  t.equal(watched.answers.at(-1)?.status, 403)
+  t.equal(watched.acceptedAfter(limit), 0)
+  t.equal(watched.results.at(-1)?.status, 403)
 })
 
-test('a listener that cannot connect at start costs speed only', async t => {
-  const service = await startApp(t, { LISTEN_DATABASE_URL: 'postgres://nobody:x@127.0.0.1:1/nowhere' })
+test('a listener that cannot connect at the start costs only speed', async t => {
+  const service = await startApp(t, { LISTEN_DATABASE_URL: 'postgres://127.0.0.1:1/none' })
   const ada = await warm(service)
   await service.sql('DELETE FROM user_roles WHERE role_id = 3')
   t.equal(await admin(service, ada.accessToken), 403)
-  t.match(service.logs.find(line => line.msg.startsWith('announcements of changes lost')), { level: 40 })
+  t.match(service.logs.find(line => line.msg.startsWith('invalidations lost')), { level: 40 })
 })
 
-test('a token whose owner and session do not belong together is no good', async t => {
+test('a token whose user does not own its session is rejected', async t => {
   const service = await startApp(t)
   const ada = await warm(service)
   await service.signUp('bob')
@@ -224,12 +227,12 @@ test('a token whose owner and session do not belong together is no good', async 
   t.equal(await admin(service, crossed), 401)
 })
 
-test('a remembered session is over when its time is', async t => {
+test('a cached session expires', async t => {
   const service = await startApp(t, { REFRESH_TOKEN_TTL: 2 })
   const ada = await warm(service)
   const claims = service.app.accessTokens.verify(ada.accessToken)
-  t.equal(service.app.sessionCache.recall(claims)?.userId, 1)
+  t.equal(service.app.sessionCache.get(claims)?.userId, 1)
   const now = Date.now()
   t.intercept(Date, 'now', { value: () => now + 2000 })
-  t.equal(service.app.sessionCache.recall(claims), undefined)
+  t.equal(service.app.sessionCache.get(claims), undefined)
 })

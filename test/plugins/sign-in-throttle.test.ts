@@ -12,81 +12,81 @@ const outcome = async (service: TestApp, ...guessed: [username?: string, passwor
   return [status, headers['retry-after']]
 }
 
-/** Lets time pass for the counters. */
+/** Makes the counters expire sooner, as if time had passed. */
 const later = async (service: TestApp, seconds: number) =>
   await service.sql('UPDATE rate_limits SET expire = expire - $1::bigint', [seconds * 1000])
 
-test('after ten wrong passwords the account has to wait, and says for how long', async t => {
+test('after ten wrong passwords, a sign-in gets 429 with the seconds to wait', async t => {
   const service = await startApp(t)
   await service.signUp('alice')
   for (let i = 0; i < 10; i++) t.equal((await guess(service)).status, 401)
-  const reply = await guess(service)
-  t.equal(reply.status, 429)
-  t.strictSame(reply.body, throttled)
-  t.equal(reply.headers['retry-after'], '30')
-  t.equal(reply.headers['cache-control'], 'no-store')
+  const response = await guess(service)
+  t.equal(response.status, 429)
+  t.strictSame(response.body, throttled)
+  t.equal(response.headers['retry-after'], '30')
+  t.equal(response.headers['cache-control'], 'no-store')
 })
 
-test('a right password is not judged while the account has to wait, and is good after the documented time', async t => {
+test('during a delay even the right password is rejected; afterwards it signs in and resets the counters', async t => {
   const service = await startApp(t)
   await service.signUp('alice')
   for (let i = 0; i < 10; i++) await guess(service)
-  let judged = 0
+  let verified = 0
   const verify = service.app.passwords.verify
   t.intercept(service.app.passwords, 'verify', {
     value: async (hash: string | undefined, password: string) => {
-      judged++
+      verified++
       return await verify(hash, password)
     }
   })
   t.strictSame(await outcome(service, 'alice', PASSWORD), [429, '30'])
-  t.equal(judged, 0)
+  t.equal(verified, 0)
   await later(service, 30)
   t.strictSame(await outcome(service, 'alice', PASSWORD), [200, undefined])
-  t.equal(judged, 1)
-  for (let i = 0; i < 10; i++) t.equal((await guess(service)).status, 401, 'it begins anew')
+  t.equal(verified, 1)
+  for (let i = 0; i < 10; i++) t.equal((await guess(service)).status, 401, 'the counters were reset')
 })
 
-test('the wait doubles with each wrong password, up to its longest', async t => {
+test('the delay doubles with each wrong password, up to the maximum', async t => {
   const service = await startApp(t, { SIGNIN_MAX_FAILURES: 2, SIGNIN_DELAY: 30, SIGNIN_DELAY_MAX: 100 })
   await service.signUp('alice')
   await guess(service)
-  for (const wait of [30, 60, 100, 100]) {
+  for (const delay of [30, 60, 100, 100]) {
     t.equal((await guess(service)).status, 401)
-    t.strictSame(await outcome(service), [429, String(wait)])
-    await later(service, wait - 2)
-    t.equal((await guess(service)).status, 429, 'tries while it waits make it no longer')
+    t.strictSame(await outcome(service), [429, String(delay)])
+    await later(service, delay - 2)
+    t.equal((await guess(service)).status, 429, 'attempts during a delay do not extend it')
     await later(service, 2)
   }
   t.strictSame(await outcome(service, 'alice', PASSWORD), [200, undefined])
 })
 
-test('200 guesses at once, at two instances, are judged no more often than ten', async t => {
+test('of 200 concurrent guesses at two replicas, ten are verified', async t => {
   const url = await createDatabase(t)
   const services = [await startApp(t, { DATABASE_URL: url }), await startApp(t, { DATABASE_URL: url })]
   await services[0]?.signUp('alice')
-  const replies = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
+  const statuses = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
     const service = services[i % 2]
     return service ? (await guess(service)).status : 0
   }))
-  const count = (status: number) => replies.filter(seen => seen === status).length
-  t.strictSame({ judged: count(401), throttled: count(429) }, { judged: 10, throttled: 190 })
+  const count = (status: number) => statuses.filter(seen => seen === status).length
+  t.strictSame({ verified: count(401), throttled: count(429) }, { verified: 10, throttled: 190 })
 })
 
-test('an owner with many tabs signs in with all of them', async t => {
+test('concurrent sign-ins with the right password all succeed', async t => {
   const service = await startApp(t)
   await service.signUp('alice')
-  const replies = await Promise.all(Array.from({ length: 50 }, async () => (await guess(service, 'alice', PASSWORD)).status))
-  t.strictSame(replies.filter(status => status !== 200), [])
+  const statuses = await Promise.all(Array.from({ length: 50 }, async () => (await guess(service, 'alice', PASSWORD)).status))
+  t.strictSame(statuses.filter(status => status !== 200), [])
 })
 
-test('a name that nobody has is treated alike', async t => {
+test('an unknown username is throttled in the same way', async t => {
   const service = await startApp(t)
   for (let i = 0; i < 10; i++) t.equal((await guess(service, 'nobody')).status, 404)
   t.strictSame(await outcome(service, 'nobody'), [429, '30'])
 })
 
-test('one account\'s wait is no other\'s, and a name in another case is the same account', async t => {
+test('the delay is per user, and a username in another case is the same user', async t => {
   const service = await startApp(t)
   await service.signUp('alice')
   await service.signUp('bob')
@@ -95,7 +95,7 @@ test('one account\'s wait is no other\'s, and a name in another case is the same
   t.equal((await guess(service, 'bob', PASSWORD)).status, 200)
 })
 
-test('a sign-in that could not be judged is not counted', async t => {
+test('a sign-in that could not be verified is not counted', async t => {
   const service = await startApp(t, { SIGNIN_MAX_FAILURES: 2 })
   await service.signUp('alice')
   const verify = service.app.passwords.verify
@@ -105,7 +105,7 @@ test('a sign-in that could not be judged is not counted', async t => {
   t.equal((await guess(service, 'alice', PASSWORD)).status, 200)
 })
 
-test('the table holds no name that somebody typed', async t => {
+test('the table does not contain usernames', async t => {
   const service = await startApp(t)
   await guess(service, 'hunter2-typed-in-the-wrong-field')
   const rows = await service.sql('SELECT key FROM rate_limits')
@@ -113,13 +113,14 @@ test('the table holds no name that somebody typed', async t => {
   t.match(rows, [{ key: /^failures:[\w-]{43}$/ }])
 })
 
-test('failed sign-ins are events, without the name, and the first refused one is too', async t => {
+test('failed sign-ins and the start of a delay are security events, without the username', async t => {
   const service = await startApp(t, { SIGNIN_MAX_FAILURES: 2 })
   await service.signUp('alice')
   await guess(service)
   await guess(service)
   await guess(service, 'hunter2')
-  const events = service.logs.filter(line => 'event' in line).map(({ event, level, userId, seconds, ip }) => ({ event, level, userId, seconds, ip }))
+  const events = service.logs.filter(line => 'event' in line)
+    .map(({ event, level, userId, seconds, ip }) => ({ event, level, userId, seconds, ip }))
   t.match(events, [
     { event: 'authn_login_fail', level: 40, userId: 1, ip: '127.0.0.1' },
     { event: 'authn_login_fail_max', level: 40, seconds: 30, ip: '127.0.0.1' },

@@ -3,12 +3,12 @@ import { test } from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { type Access, roles } from '../../src/access.ts'
 import { catalogue, type ErrorCode } from '../../src/errors.ts'
-import { configOf, createDatabase, PASSWORD, startApp, type TestApp } from '../support/app.ts'
+import { configOf, createDatabase, PASSWORD, signUpBody, startApp, type TestApp } from '../support/app.ts'
 import { collectRoutes } from '../support/declared-routes.ts'
 
-// The access matrix: every route against every kind of caller.
+// The access matrix: every route with every kind of caller.
 
-/** Whom a request is about: a fresh user and a session of it. */
+/** What a request acts on: a new user and a session of that user. */
 interface Target {
   id: number
   name: string
@@ -16,9 +16,13 @@ interface Target {
   refreshToken: string
 }
 
-type Row = [method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, request?: (target: Target) => { url?: string, payload?: object }]
+type Row = [
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+  url: string,
+  request?: (target: Target) => { url?: string, payload?: object }
+]
 
-// What a caller who may enter sends, and is answered 200 to. Who may enter is said again below, not read from the route.
+// The requests that get 200 from a caller with access. Who has access is repeated here, not read from the routes.
 const MATRIX: Record<Access, Row[]> = {
   public: [
     ['GET', '/'],
@@ -26,7 +30,7 @@ const MATRIX: Record<Access, Row[]> = {
     ['GET', '/api/test/all'],
     ['GET', '/health/live'],
     ['GET', '/health/ready'],
-    ['POST', '/api/auth/signup', ({ name }) => ({ payload: { username: `${name}x`, email: `${name}x@example.com`, password: PASSWORD } })],
+    ['POST', '/api/auth/signup', ({ name }) => ({ payload: signUpBody(`${name}x`) })],
     ['POST', '/api/auth/signin', ({ name }) => ({ payload: { username: name, password: PASSWORD } })],
     ['POST', '/api/auth/refreshtoken', ({ refreshToken }) => ({ payload: { refreshToken } })],
     ['POST', '/api/auth/signout', ({ refreshToken }) => ({ payload: { refreshToken } })]
@@ -61,34 +65,49 @@ const CALLERS = [
 
 type Caller = typeof CALLERS[number]
 
-/** What a cell answers: 200, or the refusal. */
+/** The outcome of a cell: 200, or the error. */
 function expected (access: Access, caller: Caller): 200 | ErrorCode {
   if (access === 'public') return 200
   switch (caller) {
     case 'none': return 'ACCESS_TOKEN_MISSING'
     case 'expired': return 'ACCESS_TOKEN_EXPIRED'
     case 'garbage': case 'signed out': case 'disabled': case 'deleted': case 'another key': return 'ACCESS_TOKEN_INVALID'
+    case 'user': case 'moderator': case 'admin': case 'all roles': return expectedByRole(access, caller)
   }
-  const allowed: Record<Exclude<Access, 'public'>, Caller[]> = {
+}
+
+type RoleHolder = 'user' | 'moderator' | 'admin' | 'all roles'
+
+function expectedByRole (access: Exclude<Access, 'public'>, caller: RoleHolder): 200 | ErrorCode {
+  const allowed: Record<typeof access, RoleHolder[]> = {
     'signed-in': ['user', 'moderator', 'admin', 'all roles'],
     moderator: ['moderator', 'all roles'],
     admin: ['admin', 'all roles'],
     'moderator or admin': ['moderator', 'admin', 'all roles']
   }
   if (allowed[access].includes(caller)) return 200
-  return access === 'moderator' ? 'MODERATOR_REQUIRED' : access === 'admin' ? 'ADMIN_REQUIRED' : 'MODERATOR_OR_ADMIN_REQUIRED'
+  if (access === 'moderator') return 'MODERATOR_REQUIRED'
+  return access === 'admin' ? 'ADMIN_REQUIRED' : 'MODERATOR_OR_ADMIN_REQUIRED'
 }
 
-async function signedUp (service: TestApp, name: string, held: readonly string[]): Promise<Target & { accessToken: string }> {
+async function createTarget (
+  service: TestApp,
+  name: string,
+  held: readonly string[]
+): Promise<Target & { accessToken: string }> {
   await service.signUp(name, [...held])
   const { id, accessToken, refreshToken } = await service.signIn(name)
   return { id, name, accessToken, refreshToken, sessionId: service.app.accessTokens.verify(accessToken).sid }
 }
 
-/** The headers of a caller, and the session that "the own session" means. */
-async function call (service: TestApp, caller: Caller, name: string): Promise<{ headers: Record<string, string>, sessionId: string }> {
+/** The headers of a caller, and the caller's own session. */
+async function createCaller (
+  service: TestApp,
+  caller: Caller,
+  name: string
+): Promise<{ headers: Record<string, string>, sessionId: string }> {
   const held = caller === 'moderator' || caller === 'admin' || caller === 'user' ? [caller] : roles
-  const { id, sessionId, accessToken, refreshToken } = await signedUp(service, name, held)
+  const { id, sessionId, accessToken, refreshToken } = await createTarget(service, name, held)
   const tokens: Record<Exclude<Caller, 'none'>, () => Promise<string> | string> = {
     garbage: () => 'garbage',
     expired: () => service.app.accessTokens.issue({ id, roles }, sessionId, new Date(Date.now() - 5000)),
@@ -108,16 +127,19 @@ async function call (service: TestApp, caller: Caller, name: string): Promise<{ 
       await service.sql('DELETE FROM users WHERE id = $1', [id])
       return accessToken
     },
-    'another key': () => jwt.sign(Object(jwt.decode(accessToken)), 'another secret, as long as the one of the tests', { header: { alg: 'HS256', typ: 'at+jwt' } })
+    'another key' () {
+      const header = { alg: 'HS256', typ: 'at+jwt' }
+      return jwt.sign(jwt.decode(accessToken) ?? '', 'another secret, as long as the one of the tests', { header })
+    }
   }
   return { headers: caller === 'none' ? {} : { 'x-access-token': await tokens[caller]() }, sessionId }
 }
 
-test('every route has its row in the matrix, with the access that it declares', async t => {
+test('every route has a row in the matrix, with the access that it declares', async t => {
   const url = await createDatabase(t)
   const { app, routes: declared } = await collectRoutes(async () => await buildApp(configOf(url, { LOG_LEVEL: 'silent' })))
   await app.close()
-  // Routes of packages (CORS's preflight) are not ours to declare.
+  // CORS's route for preflights belongs to a package.
   const found = declared.filter(({ file }) => file !== 'elsewhere')
     .map(({ method, url, config }) => `${String(method)} ${url.replace(/(.)\/$/, '$1')} ${String(config?.access)}`)
   const listed = Object.entries(MATRIX).flatMap(([access, rows]) => rows.map(([method, url]) => `${method} ${url} ${access}`))
@@ -125,22 +147,23 @@ test('every route has its row in the matrix, with the access that it declares', 
 })
 
 for (const [access, rows] of Object.entries(MATRIX) as Array<[Access, Row[]]>) {
-  test(`the cells of what is ${access}`, async t => {
+  test(`access "${access}" admits the right callers`, async t => {
     const service = await startApp(t)
     await service.signUp('root', ['admin'])
-    let made = 0
+    let count = 0
     for (const [method, pattern, request] of rows) {
       for (const caller of CALLERS) {
-        const target = await signedUp(service, `target${made}`, ['user'])
-        const { headers, sessionId } = await call(service, caller, `caller${made++}`)
+        const target = await createTarget(service, `target${count}`, ['user'])
+        const { headers, sessionId } = await createCaller(service, caller, `caller${count++}`)
         const { url = pattern.replace(':id', sessionId), payload } = request?.(target) ?? {}
-        const reply = await service.app.inject({ method, url, headers, ...payload && { payload } })
-        const answer = expected(access, caller)
-        if (answer === 200) {
-          t.equal(reply.statusCode, 200, `${method} ${pattern} for ${caller}`)
+        const response = await service.app.inject({ method, url, headers, ...payload && { payload } })
+        const outcome = expected(access, caller)
+        if (outcome === 200) {
+          t.equal(response.statusCode, 200, `${method} ${pattern} for ${caller}`)
         } else {
-          const { status, message } = catalogue[answer]
-          t.strictSame([reply.statusCode, reply.json()], [status, { message, code: answer }], `${method} ${pattern} for ${caller}`)
+          const { status, message } = catalogue[outcome]
+          t.strictSame([response.statusCode, response.json()], [status, { message, code: outcome }],
+            `${method} ${pattern} for ${caller}`)
         }
       }
     }

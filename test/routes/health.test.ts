@@ -3,50 +3,50 @@ import { ApiError } from '../../src/errors.ts'
 import { startApp } from '../support/app.ts'
 import { until } from '../support/wait.ts'
 
-test('a process that answers is alive, and asks the database nothing for that', async t => {
+test('the liveness probe does not ask the database', async t => {
   const { app, get } = await startApp(t)
-  t.intercept(app.db, 'query', { value: async () => { throw new Error('the database was asked') } })
-  const reply = await get('/health/live')
-  t.equal(reply.status, 200)
-  t.strictSame(reply.body, { status: 'ok' })
+  t.intercept(app.db, 'query', { value: async () => { throw new Error('the database was queried') } })
+  const response = await get('/health/live')
+  t.equal(response.status, 200)
+  t.strictSame(response.body, { status: 'ok' })
 })
 
-test('a process whose database answers is ready', async t => {
+test('a process whose database responds is ready', async t => {
   const { get } = await startApp(t)
-  const reply = await get('/health/ready')
-  t.equal(reply.status, 200)
-  t.strictSame(reply.body, { status: 'ready' })
+  const response = await get('/health/ready')
+  t.equal(response.status, 200)
+  t.strictSame(response.body, { status: 'ready' })
 })
 
-test('a process whose database is away is not ready', async t => {
+test('a process whose database is unavailable is not ready', async t => {
   const { app, get } = await startApp(t)
   t.intercept(app.db, 'query', { value: async () => { throw new ApiError('DATABASE_UNAVAILABLE') } })
-  const reply = await get('/health/ready')
-  t.equal(reply.status, 503)
-  t.equal(reply.headers['retry-after'], '1')
-  t.strictSame(reply.body, { message: 'The database is not available. Please try again.', code: 'DATABASE_UNAVAILABLE' })
+  const response = await get('/health/ready')
+  t.equal(response.status, 503)
+  t.equal(response.headers['retry-after'], '1')
+  t.strictSame(response.body, { message: 'The database is unavailable. Please try again.', code: 'DATABASE_UNAVAILABLE' })
 })
 
-test('a process that takes too much memory is not ready, and lives', async t => {
+test('a process beyond MAX_MEMORY_MIB is not ready, but alive', async t => {
   const { get } = await startApp(t, { MAX_MEMORY_MIB: 1 })
-  const reply = await until('the memory to be looked at', async () => {
+  const response = await until('the memory to be checked', async () => {
     const found = await get('/health/ready')
     return found.status === 503 && found
   })
-  t.equal(reply.headers['retry-after'], '1')
-  t.strictSame(reply.body, { message: 'The service is overloaded. Please try again.', code: 'OVERLOADED' })
+  t.equal(response.headers['retry-after'], '1')
+  t.strictSame(response.body, { message: 'The service is overloaded. Please try again.', code: 'OVERLOADED' })
   t.equal((await get('/health/live')).status, 200)
-  t.equal((await get('/api/test/all')).status, 200, 'who is there already is served')
+  t.equal((await get('/api/test/all')).status, 200, 'requests that arrive are served')
 })
 
-test('a process that is late with its work is not ready', async t => {
+test('a process beyond MAX_EVENT_LOOP_DELAY is not ready', async t => {
   const { get } = await startApp(t, { MAX_EVENT_LOOP_DELAY: 20 })
   const block = setInterval(() => {
     const end = Date.now() + 200
     while (Date.now() < end);
   }, 1)
   t.teardown(() => clearInterval(block))
-  t.match(await until('the delay to be looked at', async () => {
+  t.match(await until('the delay to be checked', async () => {
     const found = await get('/health/ready')
     return found.status === 503 && found
   }), { body: { code: 'OVERLOADED' } })

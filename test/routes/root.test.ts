@@ -1,18 +1,18 @@
 import { test } from 'tap'
 import { startApp } from '../support/app.ts'
 
-test('GET / welcomes everybody', async t => {
+test('GET / returns a greeting', async t => {
   const { get } = await startApp(t)
-  const reply = await get('/')
-  t.equal(reply.status, 200)
-  t.strictSame(reply.body, { message: 'Welcome to gatehouse.' })
-  t.match(reply.headers['x-request-id'], /^[0-9a-f-]{36}$/)
+  const response = await get('/')
+  t.equal(response.status, 200)
+  t.strictSame(response.body, { message: 'Welcome to gatehouse.' })
+  t.match(response.headers['x-request-id'], /^[0-9a-f-]{36}$/)
 })
 
-test('every reply names another request', async t => {
+test('every response has the id of its own request', async t => {
   const { get } = await startApp(t)
   const [first, second] = [await get('/'), await get('/no-such-page')]
   t.not(first.headers['x-request-id'], second.headers['x-request-id'])
   t.equal(second.status, 404)
-  t.strictSame(second.body, { message: 'There is no such route.', code: 'ROUTE_NOT_FOUND' })
+  t.strictSame(second.body, { message: 'Route not found.', code: 'ROUTE_NOT_FOUND' })
 })

@@ -1,12 +1,12 @@
 import { test } from 'tap'
 import { ApiError, catalogue, type ErrorCode, errorDefinition } from '../../src/errors.ts'
 
-// Written out once more: clients compare these, so a change has to be made twice.
+// A copy of the catalogue: clients depend on these, so a change must be deliberate.
 const contract: Record<ErrorCode, [status: number, message: string]> = {
   USERNAME_TAKEN: [400, 'Failed! Username is already in use!'],
   EMAIL_TAKEN: [400, 'Failed! Email is already in use!'],
   ROLE_UNKNOWN: [400, 'Failed! Role does not exist = %s'],
-  ROLE_NOT_OPEN: [403, 'Failed! Role %s is not open to sign-up: send an admin\'s access token, or allow it in SIGNUP_ROLES.'],
+  ROLE_NOT_OPEN: [403, 'Failed! Role %s is not open to sign-up. Send an admin\'s access token, or add the role to SIGNUP_ROLES.'],
   PASSWORD_WEAK: [400, 'Failed! The password is %s.'],
   USER_NOT_FOUND: [404, 'User Not found.'],
   PASSWORD_INVALID: [401, 'Invalid Password!'],
@@ -25,26 +25,27 @@ const contract: Record<ErrorCode, [status: number, message: string]> = {
   SESSION_NOT_FOUND: [404, 'Session Not found.'],
   LAST_ADMIN: [409, 'The last admin cannot be removed.'],
   VALIDATION_FAILED: [400, '%s'],
-  REQUEST_MALFORMED: [400, 'The request could not be read.'],
-  ROUTE_NOT_FOUND: [404, 'There is no such route.'],
+  REQUEST_MALFORMED: [400, 'The request could not be parsed.'],
+  ROUTE_NOT_FOUND: [404, 'Route not found.'],
   REQUEST_TIMEOUT: [408, 'The request did not arrive in time.'],
-  BODY_TOO_LARGE: [413, 'The body is too large.'],
+  BODY_TOO_LARGE: [413, 'The request body is too large.'],
   MEDIA_TYPE_UNSUPPORTED: [415, 'Send the body as application/json or application/x-www-form-urlencoded.'],
-  HEADERS_TOO_LARGE: [431, 'The headers are too large.'],
-  INTERNAL: [500, 'Something went wrong on our side.'],
-  BUSY: [503, 'Too many passwords are being checked. Please try again.'],
-  DATABASE_UNAVAILABLE: [503, 'The database is not available. Please try again.'],
+  HEADERS_TOO_LARGE: [431, 'The request headers are too large.'],
+  INTERNAL: [500, 'Internal server error.'],
+  BUSY: [503, 'Too many passwords are being verified. Please try again.'],
+  DATABASE_UNAVAILABLE: [503, 'The database is unavailable. Please try again.'],
   OVERLOADED: [503, 'The service is overloaded. Please try again.'],
   SHUTTING_DOWN: [503, 'The service is shutting down. Please try again.']
 }
 
 const codes = Object.keys(catalogue) as ErrorCode[]
 
-test('every refusal has the status and the message of the contract', async t => {
-  t.strictSame(Object.fromEntries(codes.map(code => [code, [errorDefinition(code).status, errorDefinition(code).message]])), contract)
+test('every error has the status and the message of the contract', async t => {
+  const actual = codes.map(code => [code, [errorDefinition(code).status, errorDefinition(code).message]])
+  t.strictSame(Object.fromEntries(actual), contract)
 })
 
-test('every 401, and the 403 for a missing token, names the scheme; every 503 says when to come back', async t => {
+test('every 401 and the 403 for a missing token name the scheme, and every 503 says when to retry', async t => {
   for (const code of codes) {
     const { status, headers } = errorDefinition(code)
     const challenges = status === 401 || code === 'ACCESS_TOKEN_MISSING'
@@ -53,19 +54,19 @@ test('every 401, and the 403 for a missing token, names the scheme; every 503 sa
   }
 })
 
-test('only the wrong password has a field of its own', async t => {
+test('only the error for a wrong password has a further field', async t => {
   t.strictSame(codes.filter(code => errorDefinition(code).body), ['PASSWORD_INVALID'])
   t.strictSame(errorDefinition('PASSWORD_INVALID').body, { accessToken: null })
 })
 
-test('an error carries its code and the catalogue\'s message', async t => {
+test('an error has its code and the message of the catalogue', async t => {
   const error = new ApiError('BODY_TOO_LARGE')
   t.ok(error instanceof Error)
   t.equal(error.code, 'BODY_TOO_LARGE')
-  t.equal(error.message, 'The body is too large.')
+  t.equal(error.message, 'The request body is too large.')
 })
 
-test('the detail takes its place in the message as it is, also when it looks like a format', async t => {
+test('the detail replaces %s unchanged, even if it looks like a format', async t => {
   for (const detail of ['root', '', '%s', '%d%o%%', '100 %']) {
     t.equal(new ApiError('ROLE_UNKNOWN', detail).message, `Failed! Role does not exist = ${detail}`)
     t.equal(new ApiError('VALIDATION_FAILED', detail).message, detail)

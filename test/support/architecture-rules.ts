@@ -62,9 +62,9 @@ export function pluginFaults (path: string, module: { default?: unknown }): stri
   return faults.map(fault => `${path} ${fault}`)
 }
 
-/** The error codes that a route's reply schemas name. */
+/** The error codes that a route's response schemas name. */
 export const repliedCodes = ({ schema }: RouteOptions): string[] =>
-  Object.values<unknown>(Object(schema?.response)).flatMap(reply => Object(Object(Object(reply).properties).code).enum ?? [])
+  Object.values<unknown>(Object(schema?.response)).flatMap(response => Object(Object(Object(response).properties).code).enum ?? [])
 
 /** What is wrong with a file of routes/, given the routes it made. */
 export function routeFaults (source: Source, module: { default?: unknown }, routes: readonly DeclaredRoute[]): string[] {

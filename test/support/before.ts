@@ -1,10 +1,8 @@
-import pg from 'pg'
 import { migrate } from '../../sql/migrate.ts'
+import { sql } from './app.ts'
 import { createServer, TEMPLATE } from './postgres.ts'
 
+// tap runs this before the first test file.
 const postgres = await createServer()
-const client = new pg.Client({ connectionString: await postgres.url() })
-await client.connect()
-await client.query(`CREATE DATABASE ${TEMPLATE}`)
-await client.end()
-await migrate(await postgres.url(TEMPLATE))
+await sql(postgres.url(), `CREATE DATABASE ${TEMPLATE}`)
+await migrate(postgres.url(TEMPLATE))

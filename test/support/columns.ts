@@ -1,12 +1,12 @@
 import { KindGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import type pg from 'pg'
 
-/** The columns of a statement's answer: name to type, as PostgreSQL spells it (`bigint`, `text[]`). */
+/** The columns of a statement's result, by name, with their types as PostgreSQL spells them (`bigint`, `text[]`). */
 export type Columns = Record<string, string>
 
 /**
- * What PostgreSQL says a statement would answer. Parsed and described, never run: no values are needed, and nothing
- * changes. @throws pg.DatabaseError where the statement does not fit the tables
+ * Has PostgreSQL describe the result of a statement. The statement is parsed but not run, so it needs no values.
+ * @throws pg.DatabaseError if the statement does not match the tables
  */
 export async function describeColumns (client: pg.Client, text: string): Promise<Columns> {
   const fields = await new Promise<Array<{ name: string, dataTypeID: number }>>((resolve, reject) => {
@@ -28,7 +28,8 @@ export async function describeColumns (client: pg.Client, text: string): Promise
   return Object.fromEntries(fields.map((field, index) => [field.name, rows[index]?.type ?? 'unknown']))
 }
 
-// Only what arrives as the JavaScript type that the schema names: numeric arrives as text, date as a local midnight.
+// The types that pg converts to the JavaScript type of the schema. It converts numeric to text, and date to a local
+// midnight.
 const FITS: Record<string, RegExp> = {
   Integer: /^(smallint|integer|bigint)$/,
   String: /^(text|uuid|character varying)$/,
@@ -46,12 +47,12 @@ function fits (schema: TSchema, type: string): boolean {
   return Object.entries(FITS).some(([kind, pattern]) => KindGuard.IsKindOf(schema, kind) && pattern.test(type))
 }
 
-/** Where a row's schema and the columns differ. */
+/** The differences between a row's schema and the columns. */
 export function columnFaults (row: TObject, columns: Columns): string[] {
-  const missing = Object.keys(row.properties).filter(name => !(name in columns)).map(name => `${name} is not answered`)
+  const missing = Object.keys(row.properties).filter(name => !(name in columns)).map(name => `${name} is no column of the result`)
   const wrong = Object.entries(columns).flatMap(([name, type]) => {
     const schema: TSchema | undefined = Object.entries<TSchema>(row.properties).find(([key]) => key === name)?.[1]
-    if (!schema) return [`${name} is answered and not in the row's schema`]
+    if (!schema) return [`${name} is not in the row's schema`]
     return fits(schema, type) ? [] : [`${name} is ${type}`]
   })
   return [...missing, ...wrong]

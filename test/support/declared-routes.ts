@@ -1,22 +1,24 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 
-/** A route as its file declared it and the plugins completed it. */
+/** A route as its file declares it and the plugins complete it. */
 export type DeclaredRoute = RouteOptions & {
-  /** the file under routes/ that made it */
+  /** the file under routes/ that registers it, or `elsewhere` */
   file: string
 }
 
 /**
- * The routes of a service that `build` makes. Listens on Fastify's own diagnostics channel, so that the service has no
- * door for tests: the hook is added to the new instance before its first plugin.
+ * Collects the routes of a service that `build` makes. Fastify's diagnostics channel gives access to the instance
+ * before its first plugin, so the service needs no option for tests.
  */
-export async function collectRoutes<App extends FastifyInstance> (build: () => Promise<App>): Promise<{ app: App, routes: DeclaredRoute[] }> {
+export async function collectRoutes<App extends FastifyInstance> (
+  build: () => Promise<App>
+): Promise<{ app: App, routes: DeclaredRoute[] }> {
   const routes: DeclaredRoute[] = []
   const listen = (message: unknown) => {
     const { fastify } = message as { fastify: FastifyInstance }
     fastify.addHook('onRoute', route => {
-      // HEAD routes are Fastify's companions of the GET ones.
+      // Fastify adds a HEAD route to every GET route.
       if (route.method !== 'HEAD') routes.push(Object.assign(route, { file: callingRouteFile() }))
     })
   }
@@ -28,7 +30,7 @@ export async function collectRoutes<App extends FastifyInstance> (build: () => P
   }
 }
 
-// autoload gives a plugin no name of its file; the call of fastify.get stands in it.
+/** Autoload does not tell which file a plugin comes from, but the call of fastify.get is on the stack. */
 function callingRouteFile (): string {
   const limit = Error.stackTraceLimit
   Error.stackTraceLimit = 50

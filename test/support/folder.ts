@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 
-/** An empty folder, removed at the end; outside the checkout, which may lie where PostgreSQL's user cannot enter. */
+/** An empty folder outside the checkout, whose folders may deny PostgreSQL's user access. Removed at the end. */
 export async function createFolder (t: Test, mode = 0o755): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'gatehouse-test-'))
   await chmod(folder, mode)

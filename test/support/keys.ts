@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { createFolder } from './folder.ts'
 
-/** A good private key of each algorithm. */
+/** Generates a valid private key, by algorithm. */
 export const privateKeys: Record<'EdDSA' | 'ES256' | 'RS256', () => KeyObject> = {
   EdDSA: () => generateKeyPairSync('ed25519').privateKey,
   ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
@@ -15,7 +15,7 @@ export const toPem = (key: KeyObject): string => key.export({ type: 'pkcs8', for
 
 export const toJwk = (key: KeyObject, more: object = {}): JsonWebKey => ({ ...key.export({ format: 'jwk' }), ...more })
 
-/** The parts of a private key that nobody may see, in each spelling that a message could have them in. */
+/** The secret parts of a private key, in every format in which a message could reveal them. */
 export function secretsOf (key: KeyObject): string[] {
   const { d, p, q, dp, dq, qi } = key.export({ format: 'jwk' })
   const lines = toPem(key).split('\n').filter(line => line !== '' && !line.startsWith('-----'))

@@ -3,21 +3,22 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { EmbeddedPostgres } from '../../src/process/embedded-postgres.ts'
 
-// Outside the checkout, which may lie where PostgreSQL's user cannot enter.
+/** Names the data folder of the server, for the test files of the run. */
 const handover = join(import.meta.dirname, '..', '..', '.tap', 'test-postgres')
 
-/** A database with every migration, of which each test file gets a copy. */
+/** A migrated database, which every database of a test is a copy of. */
 export const TEMPLATE = 'gatehouse_template'
 
-const password = 'only-on-this-machine'
+const password = 'listens-on-127.0.0.1-only'
 
-/** Losing data in a crash is no loss here, and waiting for the disk would be half of the run. */
+/** Data need not survive a crash, and waiting for the disk would double the duration of a run. */
 export const FAST_AND_LOOSE = ['fsync = off', 'synchronous_commit = off', 'full_page_writes = off', 'max_connections = 200']
 
 export async function createServer (): Promise<EmbeddedPostgres> {
-  // What a run that was killed has left behind.
+  // A run that was killed may have left one behind.
   await removeServer().catch(() => {})
   await mkdir(dirname(handover), { recursive: true })
+  // Outside the checkout, whose folders may deny PostgreSQL's user access.
   const dir = join(tmpdir(), `gatehouse-test-${process.pid}-${Date.now()}`)
   await writeFile(handover, dir)
   const postgres = await EmbeddedPostgres.at(dir, password)

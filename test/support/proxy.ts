@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
-/** A way to a database that can become a black hole: connections stay open, and nothing passes. */
+/** A proxy of a database. While it is frozen, connections stay open and data is dropped. */
 export async function openProxy (t: Test, url: string) {
   const target = new URL(url)
   const sockets = new Set<Socket>()
@@ -33,7 +33,7 @@ export async function openProxy (t: Test, url: string) {
     freeze () { isFrozen = true },
     thaw () {
       isFrozen = false
-      // What was swallowed is lost, so the old connections are of no use.
+      // Data was lost, so the old connections are useless.
       for (const socket of sockets) socket.destroy()
     }
   }

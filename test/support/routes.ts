@@ -2,13 +2,12 @@ import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
 import type { Config } from '../../src/config/read-settings.ts'
-import { configOf, createDatabase, type LogLine } from './app.ts'
+import { collectLogs, configOf, createDatabase } from './app.ts'
 
-/** The service with routes of the test's own beside the real ones; not yet ready, so that a boot may fail. */
+/** The service with further routes of a test. It is not yet ready, so that a test can expect the start to fail. */
 export async function buildWith (t: Test, addRoutes: (app: FastifyInstance) => void, overrides: Partial<Config> = {}) {
-  const logs: LogLine[] = []
-  const config = configOf(overrides.DATABASE_URL ?? await createDatabase(t), overrides)
-  const app = await buildApp(config, { write: line => { logs.push(JSON.parse(line)) } })
+  const { logs, stream } = collectLogs()
+  const app = await buildApp(configOf(overrides.DATABASE_URL ?? await createDatabase(t), overrides), stream)
   t.teardown(async () => await app.close())
   addRoutes(app)
   return { app, logs }

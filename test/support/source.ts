@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import ts from 'typescript'
 
-// Reads the service's own source, for the rules of the house. A syntax tree rather than a search of the text:
-// comments may speak of SQL, of process.env and of error codes.
+// Reads the service's source for the architecture test. It parses the files instead of searching their text, because
+// comments may mention SQL, process.env and error codes.
 
 const root = join(import.meta.dirname, '..', '..')
 

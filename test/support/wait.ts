@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Waits for what `probe` finds, asking again every 20 ms; undefined and false mean not yet. */
-export async function until<T> (what: string, probe: () => Promise<T | undefined | false> | T | undefined | false, ms = 30_000): Promise<T> {
+/**
+ * Waits until `probe` returns something other than undefined and false, which it then returns. Probes every 20 ms.
+ * @param what the condition, for the error message
+ * @param ms after which the wait fails
+ */
+export async function until<T> (
+  what: string,
+  probe: () => Promise<T | undefined | false> | T | undefined | false,
+  ms = 30_000
+): Promise<T> {
   const deadline = Date.now() + ms
   while (Date.now() < deadline) {
     const found = await probe()

@@ -3,7 +3,7 @@ import { PASSWORD, signUpBody, startApp } from '../../support/app.ts'
 
 const NEW = 'battery staple'
 
-/** Every action that changes an account, done once: by ada (1), to alice (2) and bob (3). */
+/** Performs every action that changes a user, once: by ada (1), on alice (2) and bob (3). */
 async function history (t: Test) {
   const service = await startApp(t)
   await service.signUp('ada', ['user', 'admin'])
@@ -16,7 +16,8 @@ async function history (t: Test) {
   await service.as(ada.accessToken, 'PUT', '/api/users/3/disabled', { disabled: true })
   await service.as(ada.accessToken, 'DELETE', '/api/users/3')
   await service.post('/api/auth/signup', { ...signUpBody('carl'), roles: ['moderator'] }, { 'x-access-token': ada.accessToken })
-  return { service, ada, alice, ask: async (query = '') => await service.as(ada.accessToken, 'GET', `/api/audit${query}`) }
+  const get = async (query = '') => await service.as(ada.accessToken, 'GET', `/api/audit${query}`)
+  return { service, ada, alice, get, page: async (query = '') => (await get(query)).json<Page>() }
 }
 
 const TRAIL = [
@@ -31,25 +32,30 @@ const TRAIL = [
   { id: 1, event: 'user_created', userId: 1, actorId: null, detail: { roles: ['user', 'admin'] } }
 ].map(event => ({ ...event, ip: '127.0.0.1' }))
 
-const withoutTimes = (body: unknown) => Object(body).events.map(({ created, ...event }: { created: string }) => {
+interface Page {
+  events: Array<{ id: number, created: string }>
+  next: number | null
+}
+
+const withoutTimes = ({ events }: Page) => events.map(({ created, ...event }) => {
   if (new Date(created).toISOString() !== created) throw new Error(`created is ${created}`)
   return event
 })
 
-test('whatever changes an account is one row, the newest first', async t => {
-  const { ask } = await history(t)
-  const reply = await ask()
-  t.equal(reply.status, 200)
-  t.equal(reply.headers['cache-control'], 'no-store')
-  t.strictSame(withoutTimes(reply.body), TRAIL)
-  t.equal(Object(reply.body).next, null)
+test('every change of a user is one event, newest first', async t => {
+  const { get } = await history(t)
+  const response = await get()
+  t.equal(response.status, 200)
+  t.equal(response.headers['cache-control'], 'no-store')
+  t.strictSame(withoutTimes(response.json<Page>()), TRAIL)
+  t.equal(response.json<Page>().next, null)
 })
 
-test('pages, a user and an event filter', async t => {
-  const { ask } = await history(t)
+test('events are paged, and filtered by user and by event', async t => {
+  const { get, page } = await history(t)
   const ids = async (query: string) => {
-    const { events, next } = Object((await ask(query)).body)
-    return [events.map((event: { id: number }) => event.id), next]
+    const { events, next } = await page(query)
+    return [events.map(event => event.id), next]
   }
   t.strictSame(await ids('?limit=4'), [[9, 8, 7, 6], 6])
   t.strictSame(await ids('?limit=4&after=6'), [[5, 4, 3, 2], 2])
@@ -57,35 +63,35 @@ test('pages, a user and an event filter', async t => {
   t.strictSame(await ids('?user=2'), [[6, 5, 4, 2], null])
   t.strictSame(await ids('?event=user_created&limit=2'), [[9, 3], 3])
   t.strictSame(await ids('?event=user_created&user=3'), [[3], null])
-  const reply = await ask('?event=Nothing')
-  t.strictSame([reply.status, reply.body], [400, { message: 'event must be the name of an event', code: 'VALIDATION_FAILED' }])
+  const response = await get('?event=Nothing')
+  t.strictSame([response.status, response.body], [400, { message: 'event must be the name of an event', code: 'VALIDATION_FAILED' }])
 })
 
-test('what is refused leaves no row', async t => {
-  const { service, ada, ask } = await history(t)
+test('a rejected action leaves no event', async t => {
+  const { service, ada, page } = await history(t)
   await service.as(ada.accessToken, 'PUT', '/api/users/1/roles', { roles: [] })
   await service.as(ada.accessToken, 'DELETE', '/api/users/99')
   await service.post('/api/auth/signup', signUpBody('alice'))
-  t.strictSame(withoutTimes((await ask()).body), TRAIL)
+  t.strictSame(withoutTimes(await page()), TRAIL)
 })
 
-test('a row is never changed or deleted', async t => {
-  const { service, ask } = await history(t)
+test('the database rejects changes of events', async t => {
+  const { service, page } = await history(t)
   for (const text of ['UPDATE audit_events SET event = \'nothing\'', 'DELETE FROM audit_events', 'TRUNCATE audit_events']) {
     await t.rejects(service.sql(text), { message: 'audit_events is append only' })
   }
-  t.strictSame(withoutTimes((await ask()).body), TRAIL)
+  t.strictSame(withoutTimes(await page()), TRAIL)
 })
 
-test('neither the trail nor the log holds a password, a hash, a token or an address of mail', async t => {
+test('neither the events nor the log contain a password, a hash, a token or an e-mail address', async t => {
   const { service, ada, alice } = await history(t)
-  const kept = JSON.stringify(service.logs) + JSON.stringify(await service.sql('SELECT * FROM audit_events'))
+  const stored = JSON.stringify(service.logs) + JSON.stringify(await service.sql('SELECT * FROM audit_events'))
   for (const secret of [
     PASSWORD, NEW, 'argon2id', ada.accessToken, ada.refreshToken, alice.accessToken, alice.refreshToken, '@example.com'
-  ]) t.notOk(kept.includes(secret), secret.slice(0, 12))
+  ]) t.notOk(stored.includes(secret), secret.slice(0, 12))
 })
 
-test('every change is an event in the log as well, with who did it', async t => {
+test('every change is also a security event in the log, with the user who made it', async t => {
   const { service } = await history(t)
   const events = service.logs.filter(line => line['event'] === 'privilege_permissions_changed')
   t.match(events, [{ level: 40, userId: 2, actorId: 1, from: ['user'], to: ['user', 'moderator'], ip: '127.0.0.1' }])

@@ -1,6 +1,6 @@
 import argon2 from 'argon2'
 import { test } from 'tap'
-import { costOf, MAX_COST, isRunnable, needsRehash } from '../../../src/passwords/hash-cost.ts'
+import { costOf, isRunnable, MAX_COST, needsRehash } from '../../../src/passwords/hash-cost.ts'
 
 const SALT = 'c29tZXNhbHRzb21lc2FsdA'
 const TAG = 'aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g'
@@ -15,7 +15,7 @@ test('the cost of a hash is read from it', async t => {
   t.equal(isRunnable(made), true)
 })
 
-const unreadable: Record<string, string> = {
+const invalid: Record<string, string> = {
   nothing: '',
   'a password': 'correct horse',
   bcrypt: '$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW',
@@ -29,31 +29,31 @@ const unreadable: Record<string, string> = {
   'a cost of eleven digits': phc(10_000_000_000, 1, 1),
   'a leading zero': phc('01024', 1, 1),
   'further parameters': phc(1024, 1, '1,data=c29tZQ'),
-  'the parameters in another order': '$argon2id$v=19$t=1,m=1024,p=1' + `$${SALT}$${TAG}`,
+  'the parameters in another order': `$argon2id$v=19$t=1,m=1024,p=1$${SALT}$${TAG}`,
   'no salt': phc(1024, 1, 1, ''),
   'no hash': phc(1024, 1, 1, SALT, ''),
   'text behind it': `${phc(1024, 1, 1)}$`,
   'a line break behind it': `${phc(1024, 1, 1)}\n`,
   'a space before it': ` ${phc(1024, 1, 1)}`,
-  // What argon2 itself throws at (RFC 9106 §3.1): a sign-in would end as a 500.
+  // argon2 throws for these (RFC 9106 §3.1), which would make a sign-in fail with 500.
   'no memory': phc(0, 1, 1),
   'no passes': phc(1024, 0, 1),
   'no lanes': phc(1024, 1, 0),
   'a salt below eight bytes': phc(1024, 1, 1, 'c29tZXNhbA'),
   'a hash below sixteen bytes': phc(1024, 1, 1, SALT, 'aGFzaGhhc2hoYXNoaGFza'),
-  // Its length sets how much is worked out.
-  'a hash far too long': phc(1024, 1, 1, SALT, TAG.repeat(100)),
-  'a salt far too long': phc(1024, 1, 1, SALT.repeat(100))
+  // The length of the hash adds to the work.
+  'a hash that is far too long': phc(1024, 1, 1, SALT, TAG.repeat(100)),
+  'a salt that is far too long': phc(1024, 1, 1, SALT.repeat(100))
 }
 
-for (const [title, hash] of Object.entries(unreadable)) {
-  test(`a stored hash is not run that is or has: ${title}`, async t => {
+for (const [title, hash] of Object.entries(invalid)) {
+  test(`a stored hash is not verified that is or has: ${title}`, async t => {
     t.equal(costOf(hash), undefined)
     t.equal(isRunnable(hash), false)
   })
 }
 
-test('a hash is run up to the costliest and not above', async t => {
+test('a hash is verified up to MAX_COST and not above', async t => {
   const { memory, time, parallelism } = MAX_COST
   t.equal(isRunnable(phc(memory, time, parallelism)), true)
   t.equal(isRunnable(phc(memory + 1, time, parallelism)), false)
@@ -62,14 +62,14 @@ test('a hash is run up to the costliest and not above', async t => {
   t.equal(isRunnable(phc(4294967295, 4294967295, 1)), false)
 })
 
-test('a hash is not run whose memory is too little for its lanes', async t => {
+test('a hash with too little memory for its lanes is not verified', async t => {
   t.equal(isRunnable(phc(8, 1, 1)), true)
   t.equal(isRunnable(phc(7, 1, 1)), false)
   t.equal(isRunnable(phc(31, 1, 4)), false)
   t.equal(isRunnable(phc(32, 1, 4)), true)
 })
 
-test('argon2 runs whatever counts as runnable, at every length', async t => {
+test('argon2 can verify every hash that counts as runnable, at every length', async t => {
   const letters = 'A'.repeat(86)
   for (let salt = 11; salt <= 64; salt += 1) {
     const hash = phc(8, 1, 1, letters.slice(0, salt), letters.slice(0, 22 + salt))
@@ -78,7 +78,7 @@ test('argon2 runs whatever counts as runnable, at every length', async t => {
   }
 })
 
-test('a hash is weaker when it has less memory or fewer passes than wanted, or cannot be read', async t => {
+test('a hash needs a rehash if it has less memory or fewer passes than wanted, or is invalid', async t => {
   const wanted = { memory: 1024, time: 2, parallelism: 1 }
   const table: Array<[string, boolean]> = [
     [phc(1024, 2, 1), false],
@@ -91,5 +91,5 @@ test('a hash is weaker when it has less memory or fewer passes than wanted, or c
     [phc(1024, 2, 4), false],
     ['', true]
   ]
-  for (const [hash, weaker] of table) t.equal(needsRehash(hash, wanted), weaker, hash)
+  for (const [hash, expected] of table) t.equal(needsRehash(hash, wanted), expected, hash)
 })

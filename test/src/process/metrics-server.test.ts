@@ -1,77 +1,69 @@
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
-import { test } from 'tap'
-import { createDatabase, SECRET } from '../../support/app.ts'
-import { createFolder } from '../../support/folder.ts'
-import { runServer } from '../../support/process.ts'
-import { until } from '../../support/wait.ts'
+import { request as sendRequest } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { test, type Test } from 'tap'
+import { publishMetrics } from '../../../src/process/metrics-server.ts'
+import { configOf, startApp, type TestApp } from '../../support/app.ts'
+import { freePort } from '../../support/port.ts'
 
-const SERVICE = { ARGON2_MEMORY_KIB: '1024', ARGON2_TIME: '1', PORT: '0', HOST: '127.0.0.1', JWT_SECRET: SECRET }
+// test/system/cluster-metrics.test.ts covers the metrics of workers.
 
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+/** Publishes the metrics of a service on a port, until the process ends. */
+async function publish (t: Test, service: TestApp, port: number): Promise<string> {
+  t.teardown(() => { service.app.metrics.clear() })
+  await publishMetrics(service.app, configOf(service.url, { METRICS_HOST: '127.0.0.1', METRICS_PORT: port }))
+  return `http://127.0.0.1:${port}/metrics`
 }
 
-test('figures have a port of their own, on this machine only', async t => {
-  const port = await freePort()
-  const server = runServer(t, {
-    cwd: await createFolder(t),
-    env: { ...SERVICE, DATABASE_URL: await createDatabase(t), METRICS_PORT: String(port) }
+/** Without a connection pool, which would keep the test alive. */
+async function request (url: string, method = 'GET') {
+  interface Response { status: number | undefined, type: string | undefined, body: string }
+  return await new Promise<Response>((resolve, reject) => {
+    sendRequest(url, { method, agent: false }, response => {
+      const { statusCode: status, headers: { 'content-type': type } } = response
+      text(response).then(body => { resolve({ status, type, body }) }, reject)
+    }).on('error', reject).end()
   })
-  const address = await server.address()
-  const url = `http://127.0.0.1:${port}/metrics`
-  await until('the figures', () => server.logs().some(line => line.msg === `Figures for Prometheus at ${url}`))
-  const reply = await fetch(url)
-  t.equal(reply.status, 200)
-  t.equal(reply.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8')
-  const figures = await reply.text()
-  for (const name of ['process_resident_memory_bytes', 'nodejs_eventloop_lag_p99_seconds', 'gatehouse_invalidation_listening 1']) {
-    t.match(figures, `\n${name}`, name)
-  }
-  t.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 404)
-  t.equal((await fetch(url, { method: 'POST' })).status, 404)
-  t.equal((await fetch(`${address}/metrics`)).status, 404, 'not on the public one')
+}
 
-  const second = runServer(t, {
-    cwd: await createFolder(t),
-    env: { ...SERVICE, DATABASE_URL: await createDatabase(t), METRICS_PORT: String(port) }
-  })
-  t.equal((await fetch(await second.address())).status, 200, 'a taken port is no reason not to serve')
-  await until('the reason', () => second.logs().some(line => line['level'] === 40 &&
-    line.msg === `No figures for Prometheus: listen EADDRINUSE: address already in use 127.0.0.1:${port}. METRICS_PORT chooses another port, 0 none.`))
+test('metrics are served on a port of their own', async t => {
+  const service = await startApp(t)
+  const url = await publish(t, service, await freePort())
+  t.match(service.logs.at(-1), { level: 30, msg: `Metrics at ${url}` })
 
-  for (const { child, ended } of [server, second]) {
-    child.kill('SIGTERM')
-    t.equal(await ended, 0)
-  }
+  const { status, type, body } = await request(`${url}?from=prometheus`)
+  t.equal(status, 200)
+  t.equal(type, 'text/plain; version=0.0.4; charset=utf-8')
+  const names = ['process_resident_memory_bytes', 'nodejs_eventloop_lag_p99_seconds', 'gatehouse_invalidation_listening 1']
+  for (const name of names) t.match(body, `\n${name}`, name)
+
+  t.equal((await request(url.replace('/metrics', '/'))).status, 404)
+  t.equal((await request(url, 'POST')).status, 404)
+  t.equal((await service.get('/metrics')).status, 404, 'not on the public port')
 })
 
-test('the primary serves the sums of its workers', async t => {
-  const port = await freePort()
-  const server = runServer(t, {
-    cwd: await createFolder(t),
-    env: { ...SERVICE, DATABASE_URL: await createDatabase(t), METRICS_PORT: String(port), WORKERS: '2' }
-  })
-  const address = await server.address()
-  await until('two workers', () => new Set(server.logs().filter(line => line.msg.startsWith('Server listening')).map(line => line['pid'])).size === 2)
-  for (let i = 0; i < 10; i++) t.equal((await fetch(`${address}/api/test/all`, { headers: { connection: 'close' } })).status, 200)
-  const figures = async () => await fetch(`http://127.0.0.1:${port}/metrics`).then(async reply => await reply.text(), () => '')
-  await until('both workers\' figures', async () => {
-    const text = await figures()
-    return text.includes('\ngatehouse_authority_listening 2\n') &&
-      text.includes('http_request_duration_seconds_count{method="GET",route="/api/test/all",status="200"} 10\n')
-  })
+test('metrics that cannot be read are a 503 and a log line', async t => {
+  const service = await startApp(t)
+  const url = await publish(t, service, await freePort())
+  t.intercept(service.app.metrics, 'metrics', { value: async () => { throw new Error('a fault') } })
+  t.equal((await request(url)).status, 503)
+  t.match(service.logs.at(-1), { level: 40, msg: 'the metrics could not be read', err: { message: 'a fault' } })
+})
 
-  const [worker] = [...new Set(server.logs().filter(line => line.msg.startsWith('Server listening')).map(line => Number(line['pid'])))]
-  process.kill(Number(worker), 'SIGSTOP')
-  t.equal((await fetch(`http://127.0.0.1:${port}/metrics`)).status, 503, 'a worker does not answer')
-  process.kill(Number(worker), 'SIGCONT')
-  t.equal((await fetch(`http://127.0.0.1:${port}/metrics`)).status, 200)
-  server.child.kill('SIGTERM')
-  t.equal(await server.ended, 0)
+test('a port in use is logged, and does not prevent the start', async t => {
+  const [first, second] = [await startApp(t), await startApp(t)]
+  const port = await freePort()
+  await publish(t, first, port)
+  await publish(t, second, port)
+  t.match(second.logs.at(-1), {
+    level: 40,
+    msg: `Metrics are not served: listen EADDRINUSE: address already in use 127.0.0.1:${port}. ` +
+      'Set METRICS_PORT to another port, or to 0 to disable them.'
+  })
+})
+
+test('METRICS_PORT=0 disables them', async t => {
+  const service = await startApp(t)
+  const before = service.logs.length
+  await publish(t, service, 0)
+  t.strictSame(service.logs.slice(before), [])
 })

@@ -14,13 +14,13 @@ test('an error without a stack or a code is logged as well', async t => {
   t.strictSame(describeError(error), { type: 'Error', code: undefined, message: 'bare', stack: '' })
 })
 
-test('an error of ours is logged with its code', async t => {
+test('an ApiError is logged with its code', async t => {
   const { type, code, message } = describeError(new ApiError('BUSY'))
   t.strictSame({ type, code, message },
-    { type: 'Error', code: 'BUSY', message: 'Too many passwords are being checked. Please try again.' })
+    { type: 'Error', code: 'BUSY', message: 'Too many passwords are being verified. Please try again.' })
 })
 
-test('of PostgreSQL\'s error only the code and the constraint are logged', async t => {
+test('only the code and the constraint of a PostgreSQL error are logged', async t => {
   const error = Object.assign(new Error('invalid input syntax for type json: "alice@example.com"'), {
     name: 'error',
     severity: 'ERROR',
@@ -34,12 +34,12 @@ test('of PostgreSQL\'s error only the code and the constraint are logged', async
     type: 'error',
     code: '23505',
     constraint: 'users_email_key',
-    message: 'PostgreSQL refused a statement',
+    message: 'PostgreSQL rejected a statement',
     stack: ''
   })
 })
 
-test('the logger writes at the level of the settings, and errors without PostgreSQL\'s detail', async t => {
+test('the log level comes from the settings, and errors are logged without PostgreSQL\'s details', async t => {
   const config = configOf('postgres://localhost/gatehouse', { LOG_LEVEL: 'warn' })
   t.strictSame(logOptions(config), { level: 'warn', serializers: { err: describeError } })
 })

@@ -9,7 +9,7 @@ const codec = new RefreshTokenCodec(SECRET)
 const claims: RefreshClaims = { userId: 42, sessionId: '0190f5b4-7c3e-7a10-8c2d-3f4b5a6c7d8e', generation: 7 }
 const token = codec.encode(claims)
 
-test('a token names its session and step again', async t => {
+test('a token decodes to the claims it was made of', async t => {
   const table: RefreshClaims[] = [
     claims,
     { ...claims, userId: 1, generation: 0 },
@@ -17,8 +17,8 @@ test('a token names its session and step again', async t => {
     { ...claims, sessionId: 'ffffffff-ffff-4fff-bfff-ffffffffffff' }
   ]
   for (const each of table) {
-    const { key, ...named } = codec.decode(codec.encode(each)) ?? {}
-    t.strictSame(named, each)
+    const { key, ...decoded } = codec.decode(codec.encode(each)) ?? {}
+    t.strictSame(decoded, each)
   }
 })
 
@@ -26,7 +26,7 @@ test('a token is 82 characters of base64url', async t => {
   t.match(token, /^[\w-]{82}$/)
 })
 
-test('the same claims give the same token, other claims another one', async t => {
+test('equal claims give the same token, different claims a different one', async t => {
   t.equal(codec.encode({ ...claims }), token)
   t.equal(new RefreshTokenCodec(SECRET).encode(claims), token)
   const others = [{ ...claims, generation: 8 }, { ...claims, userId: 43 },
@@ -34,7 +34,7 @@ test('the same claims give the same token, other claims another one', async t =>
   t.equal(new Set([token, ...others.map(other => codec.encode(other))]).size, 4)
 })
 
-test('a token is refused when any one bit of it is flipped', async t => {
+test('a token with any single bit flipped is rejected', async t => {
   const bytes = Buffer.from(token, 'base64url')
   const accepted = []
   for (let bit = 0; bit < LENGTH * 8; bit++) {
@@ -46,7 +46,7 @@ test('a token is refused when any one bit of it is flipped', async t => {
   t.strictSame(accepted, [])
 })
 
-test('a token is refused when any one character of it is another', async t => {
+test('a token with any single character changed is rejected', async t => {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   const accepted = []
   for (let at = 0; at < token.length; at++) {
@@ -97,41 +97,41 @@ test('a token has one spelling only', async t => {
   for (const [title, text] of Object.entries(table)) t.equal(codec.decode(text), undefined, title)
 })
 
-test('a token of another secret is refused', async t => {
+test('a token of another secret is rejected', async t => {
   t.equal(codec.decode(new RefreshTokenCodec(`${SECRET}!`).encode(claims)), undefined)
 })
 
-test('a token of an accepted secret is good, and its successor is the one it would have had without the change', async t => {
-  const next = 'the next secret, as long as the one that is in force'
+test('a token of an accepted secret is valid, and its successor does not depend on the change of secrets', async t => {
+  const next = 'the next secret, as long as the one that is in use'
   const [before, added, promoted, after] = [
     codec, new RefreshTokenCodec(SECRET, next), new RefreshTokenCodec(next, 'a third one, which is long enough too', SECRET), new RefreshTokenCodec(next)
   ]
   for (const each of [before, added, promoted]) {
-    const shown = each.decode(token)
-    t.match(shown, claims)
-    t.equal(each.encode({ ...claims, generation: 8 }, shown?.key), codec.encode({ ...claims, generation: 8 }))
+    const presented = each.decode(token)
+    t.match(presented, claims)
+    t.equal(each.encode({ ...claims, generation: 8 }, presented?.key), codec.encode({ ...claims, generation: 8 }))
   }
-  t.equal(promoted.encode(claims), after.encode(claims), 'new sessions are signed by the new one')
+  t.equal(promoted.encode(claims), after.encode(claims), 'the new secret signs new sessions')
   t.not(promoted.encode(claims), token)
   t.match(added.decode(after.encode(claims)), claims)
   t.equal(after.decode(token), undefined)
   t.equal(codec.decode(after.encode(claims)), undefined)
 })
 
-/** A token with this version, signed with a key of the caller's. */
+/** A token with this version, signed with the given key. */
 function signed (version: number, key: Buffer): string {
   const head = Buffer.from(token, 'base64url').subarray(0, LENGTH - 32)
   head.writeUInt8(version)
   return Buffer.concat([head, createHmac('sha256', key).update(head).digest()]).toString('base64url')
 }
 
-test('the key is not the one that signs access tokens, but one derived from it', async t => {
+test('the key is derived from the secret, so it differs from the one that signs access tokens', async t => {
   const derived = Buffer.from(hkdfSync('sha256', SECRET, '', 'gatehouse refresh token v1', 32))
   t.equal(signed(1, derived), token)
   t.equal(codec.decode(signed(1, Buffer.from(SECRET))), undefined)
 })
 
-test('another version is refused even when it is signed', async t => {
+test('another version is rejected even if it is signed', async t => {
   const derived = Buffer.from(hkdfSync('sha256', SECRET, '', 'gatehouse refresh token v1', 32))
   for (const version of [0, 2, 255]) t.equal(codec.decode(signed(version, derived)), undefined, String(version))
 })

@@ -1,6 +1,6 @@
 import { test } from 'tap'
-import { PASSWORD, SECRET, startApp, type TestApp } from '../../../support/app.ts'
 import { RefreshTokenCodec } from '../../../../src/tokens/refresh-token.ts'
+import { PASSWORD, SECRET, startApp, type TestApp, type Tokens } from '../../../support/app.ts'
 import { until } from '../../../support/wait.ts'
 
 const required = { message: 'Refresh Token is required!', code: 'REFRESH_TOKEN_MISSING' }
@@ -10,25 +10,26 @@ const expired = { message: 'Refresh token was expired. Please make a new signin 
 const codec = new RefreshTokenCodec(SECRET)
 const generationOf = (token: string) => codec.decode(token)?.generation
 
-/** A signed-in user, and what the tests do with the session. */
+/** Signs in a user. @returns what the tests do with the session */
 async function session (service: TestApp) {
   await service.signUp('alice')
   const { refreshToken, accessToken } = await service.signIn('alice')
-  const show = async (token: unknown) => await service.post('/api/auth/refreshtoken', { refreshToken: token })
+  const present = async (token: unknown) => await service.post('/api/auth/refreshtoken', { refreshToken: token })
   return {
     first: refreshToken,
     accessToken,
-    show,
-    /** Shows a token that must be answered, and gives the one that came back. */
+    present,
+    /** Presents a token that must be accepted. @returns the new token */
     async successor (token: string): Promise<string> {
-      const reply = await show(token)
-      if (reply.status !== 200) throw new Error(`refused: ${JSON.stringify(reply.body)}`)
-      return String(Object(reply.body).refreshToken)
+      const response = await present(token)
+      if (response.status !== 200) throw new Error(`rejected: ${JSON.stringify(response.body)}`)
+      return response.json<Tokens>().refreshToken
     },
-    /** Lets time pass for the session, as the database sees it. */
+    /** Moves the session into the past, as if time had passed. */
     async later (seconds: number) {
       await service.sql(`UPDATE refresh_tokens SET
-        superseded_at = ARRAY(SELECT at - make_interval(secs => $1) FROM unnest(superseded_at) WITH ORDINALITY AS s (at, n) ORDER BY n),
+        superseded_at = ARRAY(
+          SELECT at - make_interval(secs => $1) FROM unnest(superseded_at) WITH ORDINALITY AS s (at, n) ORDER BY n),
         created_at = created_at - make_interval(secs => $1),
         last_used_at = last_used_at - make_interval(secs => $1),
         expires_at = expires_at - make_interval(secs => $1)`, [seconds])
@@ -38,87 +39,86 @@ async function session (service: TestApp) {
 }
 
 for (const body of [{}, { refreshToken: null }, '', undefined]) {
-  test(`a refresh with ${JSON.stringify(body)} asks for a token`, async t => {
+  test(`a refresh with the body ${JSON.stringify(body)} lacks a token`, async t => {
     const { post } = await startApp(t)
-    const reply = await post('/api/auth/refreshtoken', body ?? '')
-    t.equal(reply.status, 403)
-    t.equal(reply.headers['www-authenticate'], undefined)
-    t.strictSame(reply.body, required)
+    const response = await post('/api/auth/refreshtoken', body ?? '')
+    t.equal(response.status, 403)
+    t.equal(response.headers['www-authenticate'], undefined)
+    t.strictSame(response.body, required)
   })
 }
 
-test('a refresh without body or content type asks for a token', async t => {
+test('a refresh without body and content type lacks a token', async t => {
   const { app } = await startApp(t)
-  const reply = await app.inject({ method: 'POST', url: '/api/auth/refreshToken' })
-  t.equal(reply.statusCode, 403)
-  t.strictSame(reply.json(), required)
+  const response = await app.inject({ method: 'POST', url: '/api/auth/refreshToken' })
+  t.equal(response.statusCode, 403)
+  t.strictSame(response.json(), required)
 })
 
-test('text that is no token is unknown, whatever its length, and costs no query', async t => {
+test('a text that is not a token is unknown, whatever its length, and causes no query', async t => {
   const service = await startApp(t)
-  const { show, first } = await session(service)
-  t.intercept(service.app.db, 'query', { value: async () => { throw new Error('the database was asked') } })
+  const { present, first } = await session(service)
+  t.intercept(service.app.db, 'query', { value: async () => { throw new Error('the database was queried') } })
   const foreign = new RefreshTokenCodec('another secret of at least 32 bytes, yes').encode({
     userId: 1, sessionId: '0190a0a0-0000-7000-8000-000000000000', generation: 0
   })
   for (const token of ['', 'x', 'x'.repeat(10_000), '\u0000', `${first}=`, first.slice(1), `${first.slice(0, -1)}B`, foreign]) {
-    const reply = await show(token)
-    t.equal(reply.status, 403)
-    t.strictSame(reply.body, unknown)
+    const response = await present(token)
+    t.equal(response.status, 403)
+    t.strictSame(response.body, unknown)
   }
 })
 
-test('a good token answers with new tokens for the same session', async t => {
+test('a valid token is exchanged for new tokens of the same session', async t => {
   const service = await startApp(t)
-  const { first, show } = await session(service)
-  const reply = await show(first)
-  t.equal(reply.status, 200)
-  t.equal(reply.headers['cache-control'], 'no-store')
-  const { accessToken, refreshToken, ...rest } = Object(reply.body)
-  t.strictSame(rest, {})
+  const { first, present } = await session(service)
+  const response = await present(first)
+  t.equal(response.status, 200)
+  t.equal(response.headers['cache-control'], 'no-store')
+  const { accessToken, refreshToken } = response.json<Tokens>()
   t.not(refreshToken, first)
-  t.strictSame(Object.keys(Object(reply.body)), ['accessToken', 'refreshToken'])
+  t.strictSame(Object.keys(response.json<object>()), ['accessToken', 'refreshToken'])
   t.equal((await service.get('/api/test/user', { 'x-access-token': accessToken })).body, 'User Content.')
 })
 
-test('the new access token carries the roles of now', async t => {
+test('the new access token has the current roles', async t => {
   const service = await startApp(t)
-  const { first, show } = await session(service)
+  const { first, present } = await session(service)
   await service.sql('INSERT INTO user_roles VALUES (1, 3)')
-  const { accessToken } = Object((await show(first)).body)
+  const { accessToken } = (await present(first)).json<Tokens>()
   t.equal((await service.get('/api/test/admin', { 'x-access-token': accessToken })).body, 'Admin Content.')
 })
 
-test('a bad access token beside the refresh token is not looked at', async t => {
+test('an access token beside the refresh token is ignored', async t => {
   const service = await startApp(t)
   const { first } = await session(service)
-  const reply = await service.post('/api/auth/refreshtoken', { refreshToken: first }, { 'x-access-token': 'garbage' })
-  t.equal(reply.status, 200)
+  const response = await service.post('/api/auth/refreshtoken', { refreshToken: first }, { 'x-access-token': 'garbage' })
+  t.equal(response.status, 200)
 })
 
-test('a token of a session that is gone is unknown', async t => {
+test('a token of a deleted session is unknown', async t => {
   const service = await startApp(t)
-  const { first, show } = await session(service)
+  const { first, present } = await session(service)
   await service.sql('DELETE FROM refresh_tokens')
-  const reply = await show(first)
-  t.equal(reply.status, 403)
-  t.strictSame(reply.body, unknown)
+  const response = await present(first)
+  t.equal(response.status, 403)
+  t.strictSame(response.body, unknown)
 })
 
-test('an expired session says so once and its row is gone', async t => {
+test('an expired session is reported once, and its row is deleted', async t => {
   const service = await startApp(t)
-  const { first, show, later, sessions } = await session(service)
+  const { first, present, later, sessions } = await session(service)
   await later(86_399)
-  t.equal((await show(first)).status, 200)
+  t.equal((await present(first)).status, 200)
   await later(1)
-  const reply = await show(first)
-  t.equal(reply.status, 403)
-  t.strictSame(reply.body, expired)
+  const response = await present(first)
+  t.equal(response.status, 403)
+  t.strictSame(response.body, expired)
   t.strictSame(await sessions(), [])
-  t.strictSame((await show(first)).body, unknown)
+  t.strictSame((await present(first)).body, unknown)
 })
 
-test('refreshing never moves the end of a session', async t => {
+test('a refresh never extends a session', async t => {
   const service = await startApp(t)
   const { first, successor } = await session(service)
   const ends = async () => await service.sql('SELECT expires_at FROM refresh_tokens')
@@ -127,18 +127,18 @@ test('refreshing never moves the end of a session', async t => {
   t.strictSame(await ends(), before)
 })
 
-test('a session that idles longer than REFRESH_IDLE_TTL is expired, one that refreshes is not', async t => {
+test('a session without a refresh for REFRESH_IDLE_TTL expires, and one with refreshes does not', async t => {
   const service = await startApp(t, { REFRESH_IDLE_TTL: 60 })
-  const { first, show, later } = await session(service)
+  const { first, present, later } = await session(service)
   for (let i = 0; i < 3; i++) {
     await later(59)
-    t.equal((await show(first)).status, 200)
+    t.equal((await present(first)).status, 200)
   }
   await later(60)
-  t.strictSame((await show(first)).body, expired)
+  t.strictSame((await present(first)).body, expired)
 })
 
-test('lenient: the token of the sign-in works for the whole session, always with the same successor', async t => {
+test('lenient: the token of the sign-in is valid for the whole session, always with the same successor', async t => {
   const service = await startApp(t)
   const { first, successor, later } = await session(service)
   const next = await successor(first)
@@ -149,7 +149,7 @@ test('lenient: the token of the sign-in works for the whole session, always with
   t.equal(generationOf(next), 1)
 })
 
-test('lenient: once the successor was used, an older token is answered with the head within the grace', async t => {
+test('lenient: once its successor has been used, a token is exchanged for the newest one during the grace', async t => {
   const service = await startApp(t)
   const { first, successor, later } = await session(service)
   const second = await successor(first)
@@ -160,27 +160,27 @@ test('lenient: once the successor was used, an older token is answered with the 
   t.equal(generationOf(third), 2)
 })
 
-test('lenient: after the grace an older token ends the session, its head too, and no other session', async t => {
+test('lenient: after the grace a superseded token ends its session, including the newest token, and no other session', async t => {
   const service = await startApp(t)
-  const { first, successor, show, later, sessions } = await session(service)
+  const { first, successor, present, later, sessions } = await session(service)
   const other = (await service.signIn('alice')).refreshToken
   const second = await successor(first)
   const third = await successor(second)
   await later(10)
-  const reply = await show(first)
-  t.equal(reply.status, 403)
-  t.strictSame(reply.body, unknown)
-  for (const token of [third, second, first]) t.strictSame((await show(token)).body, unknown)
-  t.equal((await show(other)).status, 200)
+  const response = await present(first)
+  t.equal(response.status, 403)
+  t.strictSame(response.body, unknown)
+  for (const token of [third, second, first]) t.strictSame((await present(token)).body, unknown)
+  t.equal((await present(other)).status, 200)
   t.equal((await sessions()).length, 1)
 })
 
-test('reuse is a security event in the log, without the token', async t => {
+test('reuse is a security event, logged without the token', async t => {
   const service = await startApp(t)
-  const { first, successor, show, later } = await session(service)
+  const { first, successor, present, later } = await session(service)
   await successor(await successor(first))
   await later(10)
-  await show(first)
+  await present(first)
   const [event] = service.logs.filter(line => line['event'] === 'authn_token_reuse')
   t.match(event, {
     level: 40,
@@ -195,7 +195,7 @@ test('reuse is a security event in the log, without the token', async t => {
 
 test('each superseded token has a grace of its own', async t => {
   const service = await startApp(t)
-  const { first, successor, show, later } = await session(service)
+  const { first, successor, present, later } = await session(service)
   const second = await successor(first)
   const third = await successor(second)
   await later(6)
@@ -203,22 +203,22 @@ test('each superseded token has a grace of its own', async t => {
   t.equal(await successor(first), fourth, 'superseded 6 s ago')
   await later(6)
   t.equal(await successor(second), fourth, 'superseded 6 s ago')
-  t.strictSame((await show(first)).body, unknown, 'superseded 12 s ago')
+  t.strictSame((await present(first)).body, unknown, 'superseded 12 s ago')
 })
 
 test('a token more than eight generations behind is reuse even within the grace', async t => {
   const service = await startApp(t)
-  const { first, successor, show } = await session(service)
+  const { first, successor, present } = await session(service)
   let head = first
   for (let i = 0; i < 8; i++) head = await successor(head)
   t.equal(generationOf(head), 8)
   head = await successor(head)
   t.equal(await successor(first), head, 'eight behind')
   await successor(head)
-  t.strictSame((await show(first)).body, unknown, 'nine behind')
+  t.strictSame((await present(first)).body, unknown, 'nine behind')
 })
 
-test('a token ahead of its row is accepted: the database lost a commit', async t => {
+test('a token ahead of its row is accepted, because a failover can lose a commit', async t => {
   const service = await startApp(t)
   const { first, successor, sessions } = await session(service)
   const { userId = 0, sessionId = '' } = codec.decode(first) ?? {}
@@ -228,20 +228,20 @@ test('a token ahead of its row is accepted: the database lost a commit', async t
   t.equal(generationOf(await successor(codec.encode({ userId, sessionId, generation: 4_294_967_290 }))), 4_294_967_291)
 })
 
-test('strict: the parent is answered with the same successor within the grace and ends the session after it', async t => {
+test('strict: a used token has the same successor during the grace, and ends the session after it', async t => {
   const service = await startApp(t, { REFRESH_ROTATION: 'strict' })
-  const { first, successor, show, later } = await session(service)
+  const { first, successor, present, later } = await session(service)
   const second = await successor(first)
   t.equal(generationOf(second), 1)
   t.equal(await successor(first), second)
   await later(9)
   t.equal(await successor(first), second)
   await later(1)
-  t.strictSame((await show(first)).body, unknown)
-  t.strictSame((await show(second)).body, unknown)
+  t.strictSame((await present(first)).body, unknown)
+  t.strictSame((await present(second)).body, unknown)
 })
 
-test('strict: the head is good for as long as it is not used', async t => {
+test('strict: the newest token is valid until it is used', async t => {
   const service = await startApp(t, { REFRESH_ROTATION: 'strict' })
   const { first, successor, later } = await session(service)
   const second = await successor(first)
@@ -263,25 +263,25 @@ test('a session survives a change of REFRESH_ROTATION', async t => {
   const { first, successor } = await session(lenient)
   const second = await successor(first)
   const strict = await startApp(t, { REFRESH_ROTATION: 'strict', DATABASE_URL: lenient.url })
-  const reply = await strict.post('/api/auth/refreshtoken', { refreshToken: second })
-  t.equal(reply.status, 200)
-  t.equal(await successor(String(Object(reply.body).refreshToken)), codec.encode({
-    ...Object(codec.decode(first)), generation: 3
+  const response = await strict.post('/api/auth/refreshtoken', { refreshToken: second })
+  t.equal(response.status, 200)
+  t.equal(await successor(response.json<Tokens>().refreshToken), codec.encode({
+    userId: 1, sessionId: String(codec.decode(first)?.sessionId), generation: 3
   }))
 })
 
 for (const rotation of ['lenient', 'strict'] as const) {
-  test(`${rotation}: 20 concurrent refreshes through two instances take one step, 30 rounds long`, async t => {
+  test(`${rotation}: 20 concurrent refreshes at two replicas advance by one generation, in each of 30 rounds`, async t => {
     const one = await startApp(t, { REFRESH_ROTATION: rotation })
     const two = await startApp(t, { REFRESH_ROTATION: rotation, DATABASE_URL: one.url })
     const { first, sessions } = await session(one)
     let token = first
     for (let round = 0; round < 30; round++) {
-      const replies = await Promise.all(Array.from({ length: 20 }, async (_, i) =>
+      const responses = await Promise.all(Array.from({ length: 20 }, async (_, i) =>
         await (i % 2 === 0 ? one : two).post('/api/auth/refreshtoken', { refreshToken: token })))
-      t.strictSame(new Set(replies.map(reply => reply.status)), new Set([200]))
-      const successors = new Set(replies.map(reply => String(Object(reply.body).refreshToken)))
-      t.equal(successors.size, 1, 'all are given the same successor')
+      t.strictSame(new Set(responses.map(response => response.status)), new Set([200]))
+      const successors = new Set(responses.map(response => response.json<Tokens>().refreshToken))
+      t.equal(successors.size, 1, 'all get the same successor')
       token = String([...successors][0])
       t.equal(generationOf(token), round + 1)
       t.strictSame(await sessions(), [{ generation: rotation === 'strict' ? round + 1 : round }])
@@ -289,20 +289,20 @@ for (const rotation of ['lenient', 'strict'] as const) {
   })
 }
 
-test('refreshes are HOT updates, at least 48 of 50: no index entry is written', async t => {
+test('refreshes are HOT updates, at least 48 of 50, which write no index entry', async t => {
   const service = await startApp(t)
   const { first, successor } = await session(service)
   let token = first
   for (let i = 0; i < 50; i++) token = await successor(token)
-  // The counters of a connection are reported when it ends, at the latest.
+  // A connection reports its statistics when it ends, at the latest.
   await service.app.close()
-  const stats = await until('the counters', async () => (await service.sql<{ hot: number }>(
+  const stats = await until('the statistics', async () => (await service.sql<{ hot: number }>(
     'SELECT n_tup_hot_upd::int AS hot FROM pg_stat_user_tables WHERE relname = \'refresh_tokens\' AND n_tup_upd = 50'))[0])
-  // All but what meets a page that somebody else holds at that moment.
+  // An update is not HOT if another process has pinned the page at that moment.
   t.ok(stats.hot >= 48, `${stats.hot} of 50`)
 })
 
-test('a dump of the database holds nothing that can be shown as a token', async t => {
+test('a dump of the database contains nothing that can be presented as a token', async t => {
   const service = await startApp(t)
   const { first, accessToken } = await session(service)
   const rows = JSON.stringify(await service.sql('SELECT users.*, refresh_tokens.* FROM users, refresh_tokens'))

@@ -1,13 +1,13 @@
 import { type Test, test } from 'tap'
-import { PASSWORD, startApp, type TestApp } from '../../../support/app.ts'
+import { PASSWORD, type SignedIn, startApp, type TestApp } from '../../../support/app.ts'
 
-test('a sign-in answers with the user and two tokens', async t => {
+test('a sign-in returns the user and two tokens', async t => {
   const { post, signUp, get } = await startApp(t)
   await signUp('alice', ['user', 'moderator'])
-  const reply = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
-  t.equal(reply.status, 200)
-  t.equal(reply.headers['cache-control'], 'no-store')
-  const { accessToken, refreshToken, ...user } = Object(reply.body)
+  const response = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+  t.equal(response.status, 200)
+  t.equal(response.headers['cache-control'], 'no-store')
+  const { accessToken, refreshToken, ...user } = response.json<SignedIn>()
   t.strictSame(user, { id: 1, username: 'alice', email: 'alice@example.com', roles: ['ROLE_USER', 'ROLE_MODERATOR'] })
   t.equal((await get('/api/test/user', { 'x-access-token': accessToken })).status, 200)
   t.match(refreshToken, /^[\w-]{82}$/)
@@ -15,28 +15,28 @@ test('a sign-in answers with the user and two tokens', async t => {
 
 test('an unknown user is not found', async t => {
   const { post } = await startApp(t)
-  const reply = await post('/api/auth/signin', { username: 'nobody', password: PASSWORD })
-  t.equal(reply.status, 404)
-  t.strictSame(reply.body, { message: 'User Not found.', code: 'USER_NOT_FOUND' })
+  const response = await post('/api/auth/signin', { username: 'nobody', password: PASSWORD })
+  t.equal(response.status, 404)
+  t.strictSame(response.body, { message: 'User Not found.', code: 'USER_NOT_FOUND' })
 })
 
-test('a wrong password is refused, with the access token that known clients look for', async t => {
+test('a wrong password is rejected, with the field accessToken that known clients read', async t => {
   const { post, signUp } = await startApp(t)
   await signUp('alice')
-  const reply = await post('/api/auth/signin', { username: 'alice', password: 'wrong horse' })
-  t.equal(reply.status, 401)
-  t.equal(reply.headers['www-authenticate'], 'Bearer')
-  t.strictSame(reply.body, { message: 'Invalid Password!', code: 'PASSWORD_INVALID', accessToken: null })
+  const response = await post('/api/auth/signin', { username: 'alice', password: 'wrong horse' })
+  t.equal(response.status, 401)
+  t.equal(response.headers['www-authenticate'], 'Bearer')
+  t.strictSame(response.body, { message: 'Invalid Password!', code: 'PASSWORD_INVALID', accessToken: null })
 })
 
-test('an expired token on a sign-in is not looked at', async t => {
+test('an access token with a sign-in is ignored', async t => {
   const { post, signUp } = await startApp(t)
   await signUp('alice')
-  const reply = await post('/api/auth/signin', { username: 'alice', password: PASSWORD }, { 'x-access-token': 'garbage' })
-  t.equal(reply.status, 200)
+  const response = await post('/api/auth/signin', { username: 'alice', password: PASSWORD }, { 'x-access-token': 'garbage' })
+  t.equal(response.status, 200)
 })
 
-test('a session keeps where it was opened, and its end', async t => {
+test('a session records its address, its user agent and its expiry', async t => {
   const { post, signUp, sql } = await startApp(t, { REFRESH_TOKEN_TTL: 100 })
   await signUp('alice')
   await post('/api/auth/signin', { username: 'alice', password: PASSWORD }, { 'user-agent': 'x'.repeat(1000) })
@@ -45,7 +45,7 @@ test('a session keeps where it was opened, and its end', async t => {
   t.strictSame(session, { ip: '127.0.0.1', agent: 512, generation: 0, user_id: 1, life: 100 })
 })
 
-test('a user who is deleted while the password is checked is not found', async t => {
+test('a user who is deleted while the password is verified is not found', async t => {
   const { app, post, signUp, sql } = await startApp(t)
   await signUp('alice')
   const verify = app.passwords.verify
@@ -55,22 +55,22 @@ test('a user who is deleted while the password is checked is not found', async t
       return await verify(hash, password)
     }
   })
-  const reply = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
-  t.equal(reply.status, 404)
-  t.strictSame(reply.body, { message: 'User Not found.', code: 'USER_NOT_FOUND' })
+  const response = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+  t.equal(response.status, 404)
+  t.strictSame(response.body, { message: 'User Not found.', code: 'USER_NOT_FOUND' })
 })
 
-test('a client that does not name itself signs in as well', async t => {
+test('a client without a user agent can sign in', async t => {
   const { app, signUp, sql } = await startApp(t)
   await signUp('alice')
-  const reply = await app.inject({
+  const response = await app.inject({
     method: 'POST', url: '/api/auth/signin', headers: { 'user-agent': undefined }, payload: { username: 'alice', password: PASSWORD }
   })
-  t.equal(reply.statusCode, 200)
+  t.equal(response.statusCode, 200)
   t.strictSame(await sql('SELECT user_agent FROM refresh_tokens'), [{ user_agent: null }])
 })
 
-test('a disabled account says so to the right password only', async t => {
+test('only the right password reveals that a user is disabled', async t => {
   const { post, signUp, sql, logs } = await startApp(t)
   await signUp('alice')
   await sql('UPDATE users SET disabled_at = now()')
@@ -79,11 +79,12 @@ test('a disabled account says so to the right password only', async t => {
   t.equal(right.headers['www-authenticate'], undefined)
   t.strictSame(right.body, { message: 'Account is disabled.', code: 'ACCOUNT_DISABLED' })
   t.equal((await post('/api/auth/signin', { username: 'alice', password: 'wrong horse' })).status, 401)
-  t.match(logs.filter(line => 'event' in line), [{ event: 'authn_login_fail', userId: 1, reason: 'disabled' }, { event: 'authn_login_fail', userId: 1 }])
+  t.match(logs.filter(line => 'event' in line),
+    [{ event: 'authn_login_fail', userId: 1, reason: 'disabled' }, { event: 'authn_login_fail', userId: 1 }])
 })
 
-/** Does something to the account each time after its password was found right. */
-const meanwhile = (t: Test, { app }: TestApp, act: () => Promise<unknown>) => {
+/** Acts each time after a password has been verified. */
+const afterVerifying = (t: Test, { app }: TestApp, act: () => Promise<unknown>) => {
   const verify = app.passwords.verify
   t.intercept(app.passwords, 'verify', {
     value: async (hash: string | undefined, password: string) => {
@@ -94,31 +95,31 @@ const meanwhile = (t: Test, { app }: TestApp, act: () => Promise<unknown>) => {
   })
 }
 
-test('a password that is changed while it is judged is judged again', async t => {
+test('a password that is changed while it is verified is verified again', async t => {
   const service = await startApp(t)
   await service.signUp('alice')
   const other = await service.app.passwords.hash('battery staple')
-  meanwhile(t, service, async () => await service.sql('UPDATE users SET password_hash = $1', [other]))
-  const reply = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
-  t.equal(reply.status, 401)
+  afterVerifying(t, service, async () => await service.sql('UPDATE users SET password_hash = $1', [other]))
+  const response = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+  t.equal(response.status, 401)
   t.strictSame(await service.sql('SELECT FROM refresh_tokens'), [])
 })
 
-test('an account that is disabled while its password is judged gets no session', async t => {
+test('a user who is disabled while the password is verified gets no session', async t => {
   const service = await startApp(t)
   await service.signUp('alice')
-  meanwhile(t, service, async () => await service.sql('UPDATE users SET disabled_at = now()'))
-  const reply = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
-  t.strictSame([reply.status, reply.body], [403, { message: 'Account is disabled.', code: 'ACCOUNT_DISABLED' }])
+  afterVerifying(t, service, async () => await service.sql('UPDATE users SET disabled_at = now()'))
+  const response = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+  t.strictSame([response.status, response.body], [403, { message: 'Account is disabled.', code: 'ACCOUNT_DISABLED' }])
   t.strictSame(await service.sql('SELECT FROM refresh_tokens'), [])
 })
 
-test('an account that keeps changing is told to come again', async t => {
+test('a sign-in whose user keeps changing gets 503 and Retry-After', async t => {
   const service = await startApp(t)
   await service.signUp('alice')
-  meanwhile(t, service, async () =>
+  afterVerifying(t, service, async () =>
     await service.sql('UPDATE users SET password_hash = $1', [await service.app.passwords.hash(PASSWORD)]))
-  const reply = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
-  t.equal(reply.status, 503)
-  t.equal(reply.headers['retry-after'], '1')
+  const response = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
+  t.equal(response.status, 503)
+  t.equal(response.headers['retry-after'], '1')
 })

@@ -2,21 +2,21 @@ import { test } from 'tap'
 import { ApiError } from '../../../../src/errors.ts'
 import { signUpBody, startApp } from '../../../support/app.ts'
 
-const done = { message: 'User was registered successfully!' }
+const registered = { message: 'User was registered successfully!' }
 const usernameTaken = { message: 'Failed! Username is already in use!', code: 'USERNAME_TAKEN' }
 const emailTaken = { message: 'Failed! Email is already in use!', code: 'EMAIL_TAKEN' }
 
-test('a sign-up makes a user with the role user', async t => {
+test('a sign-up creates a user with the role user', async t => {
   const { post, sql } = await startApp(t)
-  const reply = await post('/api/auth/signup', signUpBody('alice'))
-  t.equal(reply.status, 200)
-  t.strictSame(reply.body, done)
-  t.equal(reply.headers['cache-control'], 'no-store')
+  const response = await post('/api/auth/signup', signUpBody('alice'))
+  t.equal(response.status, 200)
+  t.strictSame(response.body, registered)
+  t.equal(response.headers['cache-control'], 'no-store')
   t.strictSame(await sql('SELECT username, email, name FROM users JOIN user_roles ON user_id = users.id JOIN roles ON role_id = roles.id'),
     [{ username: 'alice', email: 'alice@example.com', name: 'user' }])
 })
 
-test('the password is kept as an argon2id hash only', async t => {
+test('the password is stored only as an argon2id hash', async t => {
   const { post, sql } = await startApp(t)
   await post('/api/auth/signup', signUpBody('alice'))
   const [row] = await sql<{ password_hash: string }>('SELECT password_hash FROM users')
@@ -24,55 +24,55 @@ test('the password is kept as an argon2id hash only', async t => {
 })
 
 for (const roles of [[], undefined, ['user'], ['user', 'user']]) {
-  test(`roles ${JSON.stringify(roles)} make a plain user`, async t => {
+  test(`roles ${JSON.stringify(roles)} give the role user`, async t => {
     const { post, signIn } = await startApp(t)
-    const reply = await post('/api/auth/signup', { ...signUpBody('alice'), roles })
-    t.equal(reply.status, 200)
+    const response = await post('/api/auth/signup', { ...signUpBody('alice'), roles })
+    t.equal(response.status, 200)
     t.match(await signIn('alice'), { roles: ['ROLE_USER'] })
   })
 }
 
-test('a taken name is refused, in any case, also when the address is taken too', async t => {
+test('a taken username is rejected, in any case, even if the e-mail address is taken too', async t => {
   const { post } = await startApp(t)
   await post('/api/auth/signup', signUpBody('alice'))
   for (const body of [signUpBody('alice'), { ...signUpBody('Alice'), email: 'other@example.com' }]) {
-    const reply = await post('/api/auth/signup', body)
-    t.equal(reply.status, 400)
-    t.strictSame(reply.body, usernameTaken)
+    const response = await post('/api/auth/signup', body)
+    t.equal(response.status, 400)
+    t.strictSame(response.body, usernameTaken)
   }
 })
 
-test('a taken address is refused, in any case', async t => {
+test('a taken e-mail address is rejected, in any case', async t => {
   const { post } = await startApp(t)
   await post('/api/auth/signup', signUpBody('alice'))
-  const reply = await post('/api/auth/signup', { ...signUpBody('bob'), email: 'ALICE@Example.com' })
-  t.equal(reply.status, 400)
-  t.strictSame(reply.body, emailTaken)
+  const response = await post('/api/auth/signup', { ...signUpBody('bob'), email: 'ALICE@Example.com' })
+  t.equal(response.status, 400)
+  t.strictSame(response.body, emailTaken)
 })
 
-test('name and address are shown as they were typed', async t => {
+test('the username and the e-mail address keep their case', async t => {
   const { post, signIn } = await startApp(t)
   await post('/api/auth/signup', { ...signUpBody('Alice'), email: 'Alice@Example.com' })
   t.match(await signIn('aLICE'), { username: 'Alice', email: 'Alice@Example.com' })
 })
 
-test('an unknown role is refused and makes no user', async t => {
+test('an unknown role is rejected and creates no user', async t => {
   const { post, sql } = await startApp(t, { SIGNUP_ROLES: ['user', 'moderator', 'admin'] })
   for (const roles of [['wizard'], ['user', 'wizard'], ['ROLE_ADMIN'], ['Admin']]) {
-    const reply = await post('/api/auth/signup', { ...signUpBody('alice'), roles })
+    const response = await post('/api/auth/signup', { ...signUpBody('alice'), roles })
     const unknown = roles.at(-1)
-    t.equal(reply.status, 400)
-    t.strictSame(reply.body, { message: `Failed! Role does not exist = ${unknown}`, code: 'ROLE_UNKNOWN' })
+    t.equal(response.status, 400)
+    t.strictSame(response.body, { message: `Failed! Role does not exist = ${unknown}`, code: 'ROLE_UNKNOWN' })
   }
   t.strictSame(await sql('SELECT id FROM users'), [])
 })
 
-test('a role that is not open to sign-up is refused with the way to get it, and makes no user', async t => {
+test('a role that is not open to sign-up is denied with what to do, and creates no user', async t => {
   const { post, sql } = await startApp(t)
-  const reply = await post('/api/auth/signup', { ...signUpBody('alice'), roles: ['user', 'admin'] })
-  t.equal(reply.status, 403)
-  t.strictSame(reply.body, {
-    message: 'Failed! Role admin is not open to sign-up: send an admin\'s access token, or allow it in SIGNUP_ROLES.',
+  const response = await post('/api/auth/signup', { ...signUpBody('alice'), roles: ['user', 'admin'] })
+  t.equal(response.status, 403)
+  t.strictSame(response.body, {
+    message: 'Failed! Role admin is not open to sign-up. Send an admin\'s access token, or add the role to SIGNUP_ROLES.',
     code: 'ROLE_NOT_OPEN'
   })
   t.strictSame(await sql('SELECT id FROM users'), [])
@@ -80,12 +80,12 @@ test('a role that is not open to sign-up is refused with the way to get it, and 
 
 test('SIGNUP_ROLES opens roles to everybody', async t => {
   const { post, signIn } = await startApp(t, { SIGNUP_ROLES: ['user', 'moderator', 'admin'] })
-  const reply = await post('/api/auth/signup', { ...signUpBody('alice'), roles: ['admin', 'moderator', 'user'] })
-  t.equal(reply.status, 200)
+  const response = await post('/api/auth/signup', { ...signUpBody('alice'), roles: ['admin', 'moderator', 'user'] })
+  t.equal(response.status, 200)
   t.match(await signIn('alice'), { roles: ['ROLE_USER', 'ROLE_MODERATOR', 'ROLE_ADMIN'] })
 })
 
-test('an admin\'s token gives any role; a moderator\'s, a bad one or an expired one gives none', async t => {
+test('the token of an admin may assign any role; that of a moderator, an invalid and an expired one may not', async t => {
   const { app, post, signUp, signIn } = await startApp(t)
   await signUp('root', ['admin'])
   await signUp('mod', ['moderator'])
@@ -94,42 +94,42 @@ test('an admin\'s token gives any role; a moderator\'s, a bad one or an expired 
   const expired = app.accessTokens.issue({ id: admin.id, roles: ['admin'] }, '0190a0a0-0000-7000-8000-000000000000', new Date(0))
   const body = { ...signUpBody('alice'), roles: ['moderator'] }
   for (const token of [moderator.accessToken, 'garbage', expired]) {
-    const reply = await post('/api/auth/signup', body, { 'x-access-token': token })
-    t.equal(reply.status, 403)
-    t.match(reply.body, { code: 'ROLE_NOT_OPEN' })
+    const response = await post('/api/auth/signup', body, { 'x-access-token': token })
+    t.equal(response.status, 403)
+    t.match(response.body, { code: 'ROLE_NOT_OPEN' })
   }
-  const reply = await post('/api/auth/signup', body, { authorization: `Bearer ${admin.accessToken}` })
-  t.equal(reply.status, 200)
-  t.strictSame(reply.body, done)
+  const response = await post('/api/auth/signup', body, { authorization: `Bearer ${admin.accessToken}` })
+  t.equal(response.status, 200)
+  t.strictSame(response.body, registered)
 })
 
-test('a bad token on a plain sign-up is not looked at', async t => {
+test('an access token with a plain sign-up is ignored', async t => {
   const { post } = await startApp(t)
-  const reply = await post('/api/auth/signup', signUpBody('alice'), { 'x-access-token': 'garbage' })
-  t.equal(reply.status, 200)
+  const response = await post('/api/auth/signup', signUpBody('alice'), { 'x-access-token': 'garbage' })
+  t.equal(response.status, 200)
 })
 
-test('of 20 parallel sign-ups of one name one makes a user and 19 are told that it is taken', async t => {
+test('of 20 concurrent sign-ups with one username, one creates a user and 19 are rejected', async t => {
   const { post, sql } = await startApp(t)
-  const replies = await Promise.all(Array.from({ length: 20 }, async (_, i) =>
+  const responses = await Promise.all(Array.from({ length: 20 }, async (_, i) =>
     await post('/api/auth/signup', { ...signUpBody('alice'), email: `alice${i}@example.com` })))
-  t.equal(replies.filter(reply => reply.status === 200).length, 1)
-  const refused = replies.filter(reply => reply.status !== 200)
-  t.equal(refused.length, 19)
-  for (const reply of refused) t.strictSame([reply.status, reply.body], [400, usernameTaken])
+  t.equal(responses.filter(response => response.status === 200).length, 1)
+  const rejected = responses.filter(response => response.status !== 200)
+  t.equal(rejected.length, 19)
+  for (const response of rejected) t.strictSame([response.status, response.body], [400, usernameTaken])
   t.strictSame(await sql('SELECT count(*)::int AS users, (SELECT count(*)::int FROM user_roles) AS roles FROM users'),
     [{ users: 1, roles: 1 }])
 })
 
-test('of 20 parallel sign-ups with one address one makes a user', async t => {
+test('of 20 concurrent sign-ups with one e-mail address, one creates a user', async t => {
   const { post } = await startApp(t)
-  const replies = await Promise.all(Array.from({ length: 20 }, async (_, i) =>
+  const responses = await Promise.all(Array.from({ length: 20 }, async (_, i) =>
     await post('/api/auth/signup', { ...signUpBody(`alice${i}`), email: 'alice@example.com' })))
-  t.equal(replies.filter(reply => reply.status === 200).length, 1)
-  for (const reply of replies.filter(reply => reply.status !== 200)) t.strictSame(reply.body, emailTaken)
+  t.equal(responses.filter(response => response.status === 200).length, 1)
+  for (const response of responses.filter(response => response.status !== 200)) t.strictSame(response.body, emailTaken)
 })
 
-test('a password keeps its spaces and its every character', async t => {
+test('a password keeps its spaces and all of its characters', async t => {
   const { post } = await startApp(t)
   const password = `  ${'pässwörd 🔑'.repeat(10)}  `
   await post('/api/auth/signup', { ...signUpBody('alice'), password })
@@ -138,38 +138,38 @@ test('a password keeps its spaces and its every character', async t => {
   t.equal((await post('/api/auth/signin', { username: 'alice', password: password.slice(0, -4) })).status, 401)
 })
 
-test('a password of 256 characters is taken, 257 and 7 are not', async t => {
+test('a password has 8 to 256 characters', async t => {
   const { post } = await startApp(t)
   for (const [length, status] of [[256, 200], [8, 200], [257, 400], [7, 400]] as const) {
-    const reply = await post('/api/auth/signup', { ...signUpBody(`user${length}`), password: '🔑'.repeat(length) })
-    t.equal(reply.status, status, `${length} characters`)
-    if (status === 400) t.strictSame(reply.body, { message: 'password must be 8 to 256 characters', code: 'VALIDATION_FAILED' })
+    const response = await post('/api/auth/signup', { ...signUpBody(`user${length}`), password: '🔑'.repeat(length) })
+    t.equal(response.status, status, `${length} characters`)
+    if (status === 400) t.strictSame(response.body, { message: 'password must be 8 to 256 characters', code: 'VALIDATION_FAILED' })
   }
 })
 
-test('a form works as JSON does', async t => {
+test('a form is accepted as JSON is', async t => {
   const { app, signIn } = await startApp(t, { SIGNUP_ROLES: ['user', 'moderator'] })
-  const reply = await app.inject({
+  const response = await app.inject({
     method: 'POST',
     url: '/API/Auth/SignUp/',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
     payload: 'username=alice&email=alice%40example.com&password=correct+horse&roles=moderator'
   })
-  t.equal(reply.statusCode, 200)
-  t.strictSame(reply.json(), done)
+  t.equal(response.statusCode, 200)
+  t.strictSame(response.json(), registered)
   t.match(await signIn('alice'), { roles: ['ROLE_MODERATOR'] })
 })
 
-test('a missing field is named', async t => {
+test('the error for a missing field names it', async t => {
   const { post } = await startApp(t)
   for (const field of ['username', 'email', 'password']) {
-    const reply = await post('/api/auth/signup', { ...signUpBody('alice'), [field]: undefined })
-    t.equal(reply.status, 400)
-    t.strictSame(reply.body, { message: `${field} is required`, code: 'VALIDATION_FAILED' })
+    const response = await post('/api/auth/signup', { ...signUpBody('alice'), [field]: undefined })
+    t.equal(response.status, 400)
+    t.strictSame(response.body, { message: `${field} is required`, code: 'VALIDATION_FAILED' })
   }
 })
 
-test('a database that goes away before the insert makes no user', async t => {
+test('if the database becomes unavailable before the insert, no user is created', async t => {
   const { app, post, sql } = await startApp(t)
   const query = app.db.query
   t.intercept(app.db, 'query', {
@@ -178,29 +178,29 @@ test('a database that goes away before the insert makes no user', async t => {
       return await query(statement)
     }
   })
-  const reply = await post('/api/auth/signup', signUpBody('alice'))
-  t.equal(reply.status, 503)
-  t.equal(reply.headers['retry-after'], '1')
-  t.strictSame(reply.body, { message: 'The database is not available. Please try again.', code: 'DATABASE_UNAVAILABLE' })
+  const response = await post('/api/auth/signup', signUpBody('alice'))
+  t.equal(response.status, 503)
+  t.equal(response.headers['retry-after'], '1')
+  t.strictSame(response.body, { message: 'The database is unavailable. Please try again.', code: 'DATABASE_UNAVAILABLE' })
   t.strictSame(await sql('SELECT id FROM users'), [])
 })
 
-test('the token of an admin who has signed out gives no role', async t => {
+test('the token of an admin who has signed out may not assign roles', async t => {
   const service = await startApp(t)
   await service.signUp('ada', ['admin'])
   const { accessToken, refreshToken } = await service.signIn('ada')
   await service.post('/api/auth/signout', { refreshToken })
-  const reply = await service.post('/api/auth/signup', { ...signUpBody('eve'), roles: ['admin'] }, { 'x-access-token': accessToken })
-  t.equal(reply.status, 403)
-  t.equal(Object(reply.body).code, 'ROLE_NOT_OPEN')
+  const response = await service.post('/api/auth/signup', { ...signUpBody('eve'), roles: ['admin'] }, { 'x-access-token': accessToken })
+  t.equal(response.status, 403)
+  t.match(response.body, { code: 'ROLE_NOT_OPEN' })
 })
 
-test('an admin\'s token that cannot be checked is a 503, not a denial', async t => {
+test('an admin\'s token that cannot be verified is a 503, not a denial', async t => {
   const service = await startApp(t)
   await service.signUp('ada', ['admin'])
   const { accessToken } = await service.signIn('ada')
   t.intercept(service.app.db, 'query', { value: async () => { throw new ApiError('DATABASE_UNAVAILABLE') } })
-  const reply = await service.post('/api/auth/signup', { ...signUpBody('eve'), roles: ['admin'] }, { 'x-access-token': accessToken })
-  t.equal(reply.status, 503)
-  t.equal(reply.headers['retry-after'], '1')
+  const response = await service.post('/api/auth/signup', { ...signUpBody('eve'), roles: ['admin'] }, { 'x-access-token': accessToken })
+  t.equal(response.status, 503)
+  t.equal(response.headers['retry-after'], '1')
 })

@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import { startApp } from '../../../support/app.ts'
 
-const boards = [
+const endpoints = [
   { path: '/api/test/user', text: 'User Content.', roles: ['user', 'moderator', 'admin'], denial: undefined },
   {
     path: '/api/test/mod',
@@ -17,39 +17,39 @@ const boards = [
   }
 ]
 
-test('the public board is open to everybody, whatever token is sent', async t => {
+test('the public test endpoint ignores access tokens', async t => {
   const { get } = await startApp(t)
   for (const headers of [{}, { 'x-access-token': 'garbage' }, { authorization: 'Bearer garbage' }]) {
-    const reply = await get('/api/test/all', headers)
-    t.equal(reply.status, 200)
-    t.equal(reply.headers['content-type'], 'text/plain; charset=utf-8')
-    t.equal(reply.body, 'Public Content.')
+    const response = await get('/api/test/all', headers)
+    t.equal(response.status, 200)
+    t.equal(response.headers['content-type'], 'text/plain; charset=utf-8')
+    t.equal(response.body, 'Public Content.')
   }
 })
 
-test('each board lets in exactly the holders of its role', async t => {
+test('each test endpoint admits exactly the holders of its role', async t => {
   const { get, signUp, signIn } = await startApp(t)
   for (const role of ['user', 'moderator', 'admin']) {
     await signUp(role, [role])
     const { accessToken } = await signIn(role)
-    for (const { path, text, roles, denial } of boards) {
-      const reply = await get(path, { 'x-access-token': accessToken })
+    for (const { path, text, roles, denial } of endpoints) {
+      const response = await get(path, { 'x-access-token': accessToken })
       if (roles.includes(role)) {
-        t.strictSame([reply.status, reply.body], [200, text], `${role} at ${path}`)
-        t.equal(reply.headers['content-type'], 'text/plain; charset=utf-8')
+        t.strictSame([response.status, response.body], [200, text], `${role} at ${path}`)
+        t.equal(response.headers['content-type'], 'text/plain; charset=utf-8')
       } else {
-        t.strictSame([reply.status, reply.body], [403, denial], `${role} at ${path}`)
+        t.strictSame([response.status, response.body], [403, denial], `${role} at ${path}`)
       }
     }
   }
 })
 
-test('without a token each guarded board asks for one', async t => {
+test('without a token, each other test endpoint lacks one', async t => {
   const { get } = await startApp(t)
-  for (const { path } of boards) {
-    const reply = await get(path)
-    t.equal(reply.status, 403)
-    t.equal(reply.headers['www-authenticate'], 'Bearer')
-    t.strictSame(reply.body, { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
+  for (const { path } of endpoints) {
+    const response = await get(path)
+    t.equal(response.status, 403)
+    t.equal(response.headers['www-authenticate'], 'Bearer')
+    t.strictSame(response.body, { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
   }
 })

@@ -1,28 +1,28 @@
 import { test } from 'tap'
 import { startApp } from '../../../support/app.ts'
 
-test('GET /api/users/:id shows a user to moderators and admins only', async t => {
+test('GET /api/users/:id returns a user to moderators and admins only', async t => {
   const { get, signUp, signIn } = await startApp(t)
   for (const role of ['user', 'moderator', 'admin']) await signUp(role, [role])
-  const refused = await get('/api/users/1', { 'x-access-token': (await signIn('user')).accessToken })
-  t.equal(refused.status, 403)
-  t.strictSame(refused.body, { message: 'Require Moderator or Admin Role!', code: 'MODERATOR_OR_ADMIN_REQUIRED' })
+  const denied = await get('/api/users/1', { 'x-access-token': (await signIn('user')).accessToken })
+  t.equal(denied.status, 403)
+  t.strictSame(denied.body, { message: 'Require Moderator or Admin Role!', code: 'MODERATOR_OR_ADMIN_REQUIRED' })
   for (const name of ['moderator', 'admin']) {
-    const reply = await get('/api/users/1', { 'x-access-token': (await signIn(name)).accessToken })
-    t.equal(reply.status, 200)
-    const { created, ...user } = Object(reply.body)
-    t.type(created, 'string')
+    const response = await get('/api/users/1', { 'x-access-token': (await signIn(name)).accessToken })
+    t.equal(response.status, 200)
+    const { created, ...user } = response.json<{ created: string }>()
+    t.equal(new Date(created).toISOString(), created)
     t.strictSame(user, { id: 1, username: 'user', email: 'user@example.com', roles: ['ROLE_USER'], disabled: false })
   }
 })
 
-test('GET /api/users/:id does not find who is not there', async t => {
+test('GET /api/users/:id does not find a user who does not exist', async t => {
   const { get, signUp, signIn } = await startApp(t)
   await signUp('admin', ['admin'])
   const { accessToken } = await signIn('admin')
   for (const id of ['2', '9007199254740991']) {
-    const reply = await get(`/api/users/${id}`, { 'x-access-token': accessToken })
-    t.equal(reply.status, 404)
-    t.strictSame(reply.body, { message: 'User Not found.', code: 'USER_NOT_FOUND' })
+    const response = await get(`/api/users/${id}`, { 'x-access-token': accessToken })
+    t.equal(response.status, 404)
+    t.strictSame(response.body, { message: 'User Not found.', code: 'USER_NOT_FOUND' })
   }
 })

@@ -6,38 +6,35 @@ interface Page {
   next: number | null
 }
 
-/** A service with users and an admin, who asks for pages. */
+/** Signs up users, and an admin who requests pages of them. */
 async function directory (t: Test, names: string[]) {
   const service = await startApp(t)
   await service.signUp('ada', ['user', 'admin'])
   for (const name of names) await service.signUp(name)
   const { accessToken } = await service.signIn('ada')
-  const ask = async (query: string) => await service.as(accessToken, 'GET', `/api/users${query}`)
+  const get = async (query: string) => await service.as(accessToken, 'GET', `/api/users${query}`)
   return {
     service,
-    ask,
-    page: async (query: string): Promise<Page> => Object((await ask(query)).body),
-    names: async (query: string) => Object((await ask(query)).body).users.map((user: { username: string }) => user.username)
+    get,
+    page: async (query: string) => (await get(query)).json<Page>(),
+    names: async (query: string) => (await get(query)).json<Page>().users.map(user => user.username)
   }
 }
 
-test('a page shows accounts in the order of their ids, each whole', async t => {
-  const { service, ask } = await directory(t, ['bob'])
+test('a page has users in the order of their ids, with all fields', async t => {
+  const { service, get } = await directory(t, ['bob'])
   await service.sql('UPDATE users SET disabled_at = now() WHERE username = \'bob\'')
-  const reply = await ask('')
-  t.equal(reply.status, 200)
-  t.equal(reply.headers['cache-control'], 'no-store')
-  const created = (await service.sql<{ created_at: Date }>('SELECT created_at FROM users ORDER BY id')).map(row => row.created_at.toISOString())
-  t.strictSame(reply.body, {
-    users: [
-      { id: 1, username: 'ada', email: 'ada@example.com', roles: ['ROLE_USER', 'ROLE_ADMIN'], created: created[0], disabled: false },
-      { id: 2, username: 'bob', email: 'bob@example.com', roles: ['ROLE_USER'], created: created[1], disabled: true }
-    ],
-    next: null
-  })
+  const response = await get('')
+  t.equal(response.status, 200)
+  t.equal(response.headers['cache-control'], 'no-store')
+  const rows = await service.sql<{ created_at: Date }>('SELECT created_at FROM users ORDER BY id')
+  const created = rows.map(row => row.created_at.toISOString())
+  const ada = { id: 1, username: 'ada', email: 'ada@example.com', roles: ['ROLE_USER', 'ROLE_ADMIN'], disabled: false }
+  const bob = { id: 2, username: 'bob', email: 'bob@example.com', roles: ['ROLE_USER'], disabled: true }
+  t.strictSame(response.body, { users: [{ ...ada, created: created[0] }, { ...bob, created: created[1] }], next: null })
 })
 
-test('pages follow one another to the end, without a gap or a twin, also when a user goes in between', async t => {
+test('pages have no gaps and no duplicates, even if users are deleted between them', async t => {
   const { service, page } = await directory(t, ['u2', 'u3', 'u4', 'u5', 'u6'].map(name => `${name}x`))
   const first = await page('?limit=2')
   t.strictSame([first.users.map(user => user.id), first.next], [[1, 2], 2])
@@ -49,7 +46,7 @@ test('pages follow one another to the end, without a gap or a twin, also when a 
   t.strictSame(await page('?after=6'), { users: [], next: null })
 })
 
-test('a role filters, and pages of it follow one another', async t => {
+test('a role filters users, and its pages follow one another', async t => {
   const { service, page, names } = await directory(t, ['bob', 'carol'])
   await service.signUp('mia', ['user', 'moderator'])
   await service.signUp('max', ['moderator'])
@@ -61,7 +58,7 @@ test('a role filters, and pages of it follow one another', async t => {
   t.strictSame(await names('?role=moderator&search=ma'), ['max'])
 })
 
-test('a search finds a part of the name or the address, in any case, and takes wildcards as they are', async t => {
+test('a search finds a part of the username or the e-mail address, in any case, without wildcards', async t => {
   const { service, names } = await directory(t, ['bob', 'percy', 'under_score'])
   await service.sql('UPDATE users SET email = \'x%y@example.org\' WHERE username = \'percy\'')
   t.strictSame(await names('?search=OB'), ['bob'])
@@ -73,17 +70,18 @@ test('a search finds a part of the name or the address, in any case, and takes w
   t.strictSame(await names(`?search=${encodeURIComponent('\' OR 1=1 --')}`), [])
 })
 
-test('a bad query is refused with what it must be', async t => {
-  const { ask } = await directory(t, [])
+test('an invalid query is rejected with what is expected', async t => {
+  const { get } = await directory(t, [])
   const LIMIT = 'limit must be a whole number from 1 to 100'
-  const AFTER = 'after must be the number that the page before gave as next'
+  const SEARCH = 'search must be a text of at most 254 characters'
+  const AFTER = 'after must be the `next` of the previous page'
   for (const [query, message] of [
     ['limit=0', LIMIT], ['limit=101', LIMIT], ['limit=x', LIMIT], ['limit=1.5', LIMIT], ['limit=1&limit=2', LIMIT],
     ['after=-1', AFTER], ['after=1e999', AFTER], ['role=root', 'role must be one of user, moderator, admin'],
-    ['search=%00', 'search must be a text of at most 254 characters'], [`search=${'x'.repeat(255)}`, 'search must be a text of at most 254 characters'],
+    ['search=%00', SEARCH], [`search=${'x'.repeat(255)}`, SEARCH],
     ['page=2', 'page is not a known field']
   ] as const) {
-    const reply = await ask(`?${query}`)
-    t.strictSame([reply.status, reply.body], [400, { message, code: 'VALIDATION_FAILED' }], query)
+    const response = await get(`?${query}`)
+    t.strictSame([response.status, response.body], [400, { message, code: 'VALIDATION_FAILED' }], query)
   }
 })

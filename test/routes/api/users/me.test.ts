@@ -4,19 +4,19 @@ import { PASSWORD, signUpBody, startApp } from '../../../support/app.ts'
 const wrong = { message: 'Invalid Password!', code: 'PASSWORD_INVALID', accessToken: null }
 const NEW = 'battery staple'
 
-test('a user sees the own account', async t => {
+test('a caller gets their own user', async t => {
   const { as, signUp, signIn } = await startApp(t)
   await signUp('alice', ['user', 'admin'])
   const { accessToken } = await signIn('alice')
-  const reply = await as(accessToken, 'GET', '/api/users/me')
-  t.equal(reply.status, 200)
-  t.equal(reply.headers['cache-control'], 'no-store')
-  const { created, ...user } = Object(reply.body)
+  const response = await as(accessToken, 'GET', '/api/users/me')
+  t.equal(response.status, 200)
+  t.equal(response.headers['cache-control'], 'no-store')
+  const { created, ...user } = response.json<{ created: string }>()
   t.strictSame(user, { id: 1, username: 'alice', email: 'alice@example.com', roles: ['ROLE_USER', 'ROLE_ADMIN'] })
   t.equal(new Date(created).toISOString(), created)
 })
 
-test('an account that is deleted between the guard and the answer makes the token a bad one', async t => {
+test('if the user is deleted after the guard has admitted the caller, the token is invalid', async t => {
   const service = await startApp(t)
   await service.signUp('alice')
   const { accessToken } = await service.signIn('alice')
@@ -28,22 +28,23 @@ test('an account that is deleted between the guard and the answer makes the toke
       return await query(statement)
     }
   })
-  const bad = [401, { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' }]
-  const reply = await service.as(accessToken, 'GET', '/api/users/me')
-  t.strictSame([reply.status, reply.body], bad)
+  const invalid = [401, { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' }]
+  const response = await service.as(accessToken, 'GET', '/api/users/me')
+  t.strictSame([response.status, response.body], invalid)
 
   await service.signUp('bob')
   const bob = await service.signIn('bob')
   const deletion = await service.as(bob.accessToken, 'DELETE', '/api/users/me', { password: PASSWORD })
-  t.strictSame([deletion.status, deletion.body], bad)
+  t.strictSame([deletion.status, deletion.body], invalid)
 })
 
-test('a new password ends the other sessions, and this one goes on', async t => {
+test('a password change ends the other sessions, and the current one continues', async t => {
   const service = await startApp(t)
   await service.signUp('alice')
   const [here, there] = [await service.signIn('alice'), await service.signIn('alice')]
-  const reply = await service.as(here.accessToken, 'PUT', '/api/users/me/password', { currentPassword: PASSWORD, newPassword: NEW })
-  t.strictSame([reply.status, reply.body], [200, { message: 'The password was changed.' }])
+  const body = { currentPassword: PASSWORD, newPassword: NEW }
+  const response = await service.as(here.accessToken, 'PUT', '/api/users/me/password', body)
+  t.strictSame([response.status, response.body], [200, { message: 'The password was changed.' }])
   t.equal((await service.as(here.accessToken, 'GET', '/api/test/user')).status, 200)
   t.equal((await service.post('/api/auth/refreshtoken', { refreshToken: here.refreshToken })).status, 200)
   t.equal((await service.as(there.accessToken, 'GET', '/api/test/user')).status, 401)
@@ -52,25 +53,30 @@ test('a new password ends the other sessions, and this one goes on', async t => 
   t.equal((await service.post('/api/auth/signin', { username: 'alice', password: NEW })).status, 200)
 })
 
-test('a password change wants the current password, and a good new one', async t => {
+test('a password change requires the current password and a strong new one', async t => {
   const service = await startApp(t)
   await service.signUp('alice')
   const { accessToken } = await service.signIn('alice')
   const change = async (currentPassword: string, newPassword: string) => {
-    const { status, body } = await service.as(accessToken, 'PUT', '/api/users/me/password', { currentPassword, newPassword })
+    const passwords = { currentPassword, newPassword }
+    const { status, body } = await service.as(accessToken, 'PUT', '/api/users/me/password', passwords)
     return [status, body]
   }
   t.strictSame(await change('wrong horse', NEW), [401, wrong])
-  t.strictSame(await change(PASSWORD, 'short'), [400, { message: 'newPassword must be 8 to 256 characters', code: 'VALIDATION_FAILED' }])
-  t.strictSame(await change(PASSWORD, 'password1'), [400, { message: 'Failed! The password is one of the most common.', code: 'PASSWORD_WEAK' }])
-  t.strictSame(await change(PASSWORD, 'alice!alice'), [400, {
-    message: 'Failed! The password is made of the username, the e-mail address or the name of the service.', code: 'PASSWORD_WEAK'
-  }])
+  const rejections = [
+    ['short', 'VALIDATION_FAILED', 'newPassword must be 8 to 256 characters'],
+    ['password1', 'PASSWORD_WEAK', 'Failed! The password is one of the most common.'],
+    ['alice!alice', 'PASSWORD_WEAK',
+      'Failed! The password is made of the username, the e-mail address or the name of the service.']
+  ] as const
+  for (const [password, code, message] of rejections) {
+    t.strictSame(await change(PASSWORD, password), [400, { message, code }])
+  }
   t.equal((await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })).status, 200)
   t.match(service.logs.find(line => line['event'] === 'authn_password_change_fail'), { level: 40, userId: 1, ip: '127.0.0.1' })
 })
 
-test('a password that another request has changed meanwhile is a wrong one', async t => {
+test('a password that another request has changed in the meantime is wrong', async t => {
   const service = await startApp(t)
   await service.signUp('alice')
   const { accessToken } = await service.signIn('alice')
@@ -82,12 +88,13 @@ test('a password that another request has changed meanwhile is a wrong one', asy
       return await hash(password)
     }
   })
-  const reply = await service.as(accessToken, 'PUT', '/api/users/me/password', { currentPassword: PASSWORD, newPassword: NEW })
-  t.strictSame([reply.status, reply.body], [401, wrong])
+  const body = { currentPassword: PASSWORD, newPassword: NEW }
+  const response = await service.as(accessToken, 'PUT', '/api/users/me/password', body)
+  t.strictSame([response.status, response.body], [401, wrong])
   t.strictSame(await service.sql('SELECT password_hash FROM users'), [{ password_hash: other }])
 })
 
-test('guesses with a stolen access token count like those at sign-in', async t => {
+test('guesses with a stolen access token count as sign-ins do', async t => {
   const service = await startApp(t, { SIGNIN_MAX_FAILURES: 2 })
   await service.signUp('alice')
   const { accessToken } = await service.signIn('alice')
@@ -99,29 +106,29 @@ test('guesses with a stolen access token count like those at sign-in', async t =
   t.equal((await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })).status, 429)
 })
 
-test('a deleted account is gone with its sessions, and its name is free', async t => {
+test('a deleted user loses all sessions, and the username is free again', async t => {
   const service = await startApp(t)
   await service.signUp('alice')
   const [here, there] = [await service.signIn('alice'), await service.signIn('alice')]
-  const refused = await service.as(here.accessToken, 'DELETE', '/api/users/me', { password: 'wrong horse' })
-  t.strictSame([refused.status, refused.body], [401, wrong])
-  const reply = await service.as(here.accessToken, 'DELETE', '/api/users/me', { password: PASSWORD })
-  t.strictSame([reply.status, reply.body], [200, { message: 'The account was deleted.' }])
+  const rejected = await service.as(here.accessToken, 'DELETE', '/api/users/me', { password: 'wrong horse' })
+  t.strictSame([rejected.status, rejected.body], [401, wrong])
+  const response = await service.as(here.accessToken, 'DELETE', '/api/users/me', { password: PASSWORD })
+  t.strictSame([response.status, response.body], [200, { message: 'The user was deleted.' }])
   for (const { accessToken, refreshToken } of [here, there]) {
     t.equal((await service.as(accessToken, 'GET', '/api/test/user')).status, 401)
     t.equal((await service.post('/api/auth/refreshtoken', { refreshToken })).status, 403)
   }
   t.equal((await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })).status, 404)
   t.equal((await service.post('/api/auth/signup', signUpBody('alice'))).status, 200)
-  t.equal((await service.as(here.accessToken, 'GET', '/api/test/user')).status, 401, 'old tokens are not the new user\'s')
+  t.equal((await service.as(here.accessToken, 'GET', '/api/test/user')).status, 401, 'old tokens are not valid for the new user')
 })
 
-test('the last admin cannot delete the own account', async t => {
+test('the last admin cannot delete themselves', async t => {
   const service = await startApp(t)
   await service.signUp('ada', ['admin'])
   const { accessToken } = await service.signIn('ada')
-  const reply = await service.as(accessToken, 'DELETE', '/api/users/me', { password: PASSWORD })
-  t.strictSame([reply.status, reply.body], [409, { message: 'The last admin cannot be removed.', code: 'LAST_ADMIN' }])
+  const response = await service.as(accessToken, 'DELETE', '/api/users/me', { password: PASSWORD })
+  t.strictSame([response.status, response.body], [409, { message: 'The last admin cannot be removed.', code: 'LAST_ADMIN' }])
   await service.signUp('grace', ['admin'])
   t.equal((await service.as(accessToken, 'DELETE', '/api/users/me', { password: PASSWORD })).status, 200)
 })

@@ -7,10 +7,10 @@ import { startApp } from '../support/app.ts'
 const POLICY = 'default-src \'none\';frame-ancestors \'none\''
 const HSTS = 'strict-transport-security'
 
-test('every reply says how to treat it, a refusal of the framework\'s as well', async t => {
+test('every response has the security headers, even if Fastify itself rejects the request', async t => {
   const { app, post, get } = await startApp(t)
   t.intercept(app.passwords, 'hash', { value: async () => { throw new Error('the cause') } })
-  const replies = {
+  const responses = {
     200: await get('/'),
     400: await get('/%zz'),
     403: await get('/api/test/user'),
@@ -18,7 +18,7 @@ test('every reply says how to treat it, a refusal of the framework\'s as well', 
     413: await post('/api/auth/signin', 'x'.repeat(20_000)),
     500: await post('/api/auth/signup', { username: 'ann', email: 'ann@example.com', password: 'correct horse' })
   }
-  for (const [status, { status: actual, headers }] of Object.entries(replies)) {
+  for (const [status, { status: actual, headers }] of Object.entries(responses)) {
     t.equal(String(actual), status)
     t.equal(headers['content-security-policy'], POLICY, status)
     t.equal(headers['x-content-type-options'], 'nosniff', status)
@@ -26,7 +26,7 @@ test('every reply says how to treat it, a refusal of the framework\'s as well', 
   }
 })
 
-test('what Node refuses before there is a request has them too', async t => {
+test('the response to what Node\'s parser rejects has them too', async t => {
   const { app } = await startApp(t)
   await app.listen({ port: 0, host: '127.0.0.1' })
   const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
@@ -35,11 +35,11 @@ test('what Node refuses before there is a request has them too', async t => {
   t.match(await text(socket), `content-security-policy: ${POLICY}\r\nx-content-type-options: nosniff\r\n`)
 })
 
-test('by HTTPS for ever: only where a trusted proxy says that the request came so', async t => {
+test('Strict-Transport-Security is sent only if a trusted proxy says that the request came over HTTPS', async t => {
   const https = { 'x-forwarded-proto': 'https' }
   const { get } = await startApp(t, { TRUST_PROXY: ['loopback'] })
   t.equal((await get('/', https)).headers[HSTS], 'max-age=31536000')
   t.equal((await get('/')).headers[HSTS], undefined)
   const direct = await startApp(t)
-  t.equal((await direct.get('/', https)).headers[HSTS], undefined, 'anybody may claim it')
+  t.equal((await direct.get('/', https)).headers[HSTS], undefined, 'a client may claim anything')
 })

@@ -1,0 +1,259 @@
+import { availableParallelism } from 'node:os'
+import { test } from 'tap'
+import { isDevelopment, readSettings } from '../../../src/config/read-settings.ts'
+import { settings } from '../../../src/config/settings.ts'
+import { faultsOf, OTHER_SECRET, SERVICE } from '../../support/settings.ts'
+import { SECRET } from '../../support/app.ts'
+
+const COMMON = {
+  PORT: 8080,
+  METRICS_HOST: '127.0.0.1',
+  METRICS_PORT: 9464,
+  WORKERS: 1,
+  LOG_LEVEL: 'info',
+  BODY_LIMIT: 16_384,
+  MAX_HEADER_SIZE: 16_384,
+  REQUEST_TIMEOUT: 5,
+  HEADERS_TIMEOUT: 5,
+  KEEP_ALIVE_TIMEOUT: 72,
+  CONNECTION_TIMEOUT: 30,
+  MAX_CONNECTIONS: 20_000,
+  MAX_EVENT_LOOP_DELAY: 1000,
+  MAX_MEMORY_MIB: 0,
+  DRAIN_DELAY: 0,
+  SHUTDOWN_GRACE: 10,
+  DATABASE_POOL_MAX: 10,
+  DATABASE_PREPARE: 'on',
+  DATABASE_START_TIMEOUT: 30,
+  DATABASE_CONNECT_TIMEOUT: 3,
+  DATABASE_QUERY_TIMEOUT: 5,
+  TRUST_PROXY: [],
+  DATA_DIR: '.gatehouse',
+  JWT_SECRET_ACCEPTED: [],
+  REFRESH_SECRET_ACCEPTED: [],
+  JWT_ISSUER: 'gatehouse',
+  JWT_AUDIENCE: 'gatehouse',
+  ACCESS_TOKEN_TTL: 3600,
+  REFRESH_TOKEN_TTL: 86400,
+  REFRESH_IDLE_TTL: 0,
+  REFRESH_ROTATION: 'lenient',
+  REFRESH_GRACE: 10,
+  MAX_SESSIONS_PER_USER: 50,
+  SESSION_CACHE: 'on',
+  SESSION_CACHE_SIZE: 50_000,
+  SESSION_CACHE_HEARTBEAT: 1,
+  HOUSEKEEPING_INTERVAL: 60,
+  PASSWORD_MIN_LENGTH: 8,
+  SIGNIN_MAX_FAILURES: 10,
+  SIGNIN_DELAY: 30,
+  SIGNIN_DELAY_MAX: 900,
+  RATE_LIMIT_SIGNUP: 300,
+  RATE_LIMIT_SIGNIN: 600,
+  RATE_LIMIT_REFRESH: 600,
+  ARGON2_MEMORY_KIB: 19456,
+  ARGON2_TIME: 2,
+  ARGON2_CONCURRENCY: Math.min(3, availableParallelism()),
+  ARGON2_QUEUE: 128
+}
+
+test('with DATABASE_URL, the service is reachable from outside and sign-up gives only the role user', async t => {
+  t.strictSame(readSettings(SERVICE), {
+    ...COMMON,
+    ...SERVICE,
+    HOST: '0.0.0.0',
+    PASSWORD_BLOCKLIST: 'on',
+    SIGNUP_ROLES: ['user'],
+    CORS_ORIGIN: ['http://localhost:8081'],
+    DOCS: 'off'
+  })
+  t.equal(isDevelopment(readSettings(SERVICE)), false)
+})
+
+test('without DATABASE_URL, development mode is reachable from this machine only and opens every role to sign-up', async t => {
+  t.strictSame(readSettings({}), {
+    ...COMMON,
+    HOST: 'localhost',
+    PASSWORD_BLOCKLIST: 'off',
+    SIGNUP_ROLES: ['user', 'moderator', 'admin'],
+    CORS_ORIGIN: ['localhost'],
+    DOCS: 'on'
+  })
+  t.equal(isDevelopment(readSettings({})), true)
+})
+
+test('every setting is read from text', async t => {
+  const given = {
+    HOST: '127.0.0.1',
+    PORT: '0',
+    METRICS_HOST: '0.0.0.0',
+    METRICS_PORT: '0',
+    WORKERS: '2',
+    TRUST_PROXY: '10.0.0.0/8, ::1,loopback',
+    LOG_LEVEL: 'silent',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
+    BODY_LIMIT: '4096',
+    MAX_HEADER_SIZE: '8192',
+    REQUEST_TIMEOUT: '10',
+    HEADERS_TIMEOUT: '3',
+    KEEP_ALIVE_TIMEOUT: '60',
+    CONNECTION_TIMEOUT: '10',
+    MAX_CONNECTIONS: '100',
+    MAX_EVENT_LOOP_DELAY: '0',
+    MAX_MEMORY_MIB: '400',
+    DRAIN_DELAY: '5',
+    SHUTDOWN_GRACE: '20',
+    DATABASE_URL: 'postgresql://localhost/gatehouse',
+    DATABASE_POOL_MAX: '20',
+    DATABASE_PREPARE: 'off',
+    DATABASE_START_TIMEOUT: '0',
+    DATABASE_CONNECT_TIMEOUT: '1',
+    DATABASE_QUERY_TIMEOUT: '2',
+    LISTEN_DATABASE_URL: 'postgresql://localhost:5433/gatehouse',
+    REDIS_URL: 'rediss://:word@cache.example.com:6380/1',
+    DATA_DIR: '/var/lib/gatehouse',
+    JWT_SECRET: SECRET,
+    JWT_SECRET_ACCEPTED: ` the first, which begins and ends with a space \n\n${OTHER_SECRET}\r\n`,
+    JWT_KEYS_FILE: '/etc/gatehouse/keys.json',
+    REFRESH_SECRET: OTHER_SECRET,
+    REFRESH_SECRET_ACCEPTED: SECRET,
+    JWT_ISSUER: 'https://auth.example.com',
+    JWT_AUDIENCE: 'shop',
+    ACCESS_TOKEN_TTL: '60',
+    REFRESH_TOKEN_TTL: '31536000',
+    REFRESH_IDLE_TTL: '1800',
+    REFRESH_ROTATION: 'strict',
+    REFRESH_GRACE: '0',
+    MAX_SESSIONS_PER_USER: '1',
+    SESSION_CACHE: 'off',
+    SESSION_CACHE_SIZE: '1000',
+    SESSION_CACHE_HEARTBEAT: '5',
+    HOUSEKEEPING_INTERVAL: '0',
+    PASSWORD_MIN_LENGTH: '15',
+    PASSWORD_BLOCKLIST: 'off',
+    SIGNIN_MAX_FAILURES: '5',
+    SIGNIN_DELAY: '1',
+    SIGNIN_DELAY_MAX: '60',
+    RATE_LIMIT_SIGNUP: '0',
+    RATE_LIMIT_SIGNIN: '0',
+    RATE_LIMIT_REFRESH: '0',
+    SIGNUP_ROLES: 'user, moderator,',
+    CORS_ORIGIN: ' https://app.example.com ,http://localhost:3000',
+    DOCS: 'off',
+    ARGON2_MEMORY_KIB: '65536',
+    ARGON2_TIME: '3',
+    ARGON2_CONCURRENCY: '1',
+    ARGON2_QUEUE: '0'
+  }
+  t.strictSame(Object.keys(given), Object.keys(settings.properties), 'this test has every setting')
+  t.strictSame(readSettings(given), {
+    ...given,
+    PORT: 0,
+    METRICS_PORT: 0,
+    WORKERS: 2,
+    TRUST_PROXY: ['10.0.0.0/8', '::1', 'loopback'],
+    BODY_LIMIT: 4096,
+    MAX_HEADER_SIZE: 8192,
+    REQUEST_TIMEOUT: 10,
+    HEADERS_TIMEOUT: 3,
+    KEEP_ALIVE_TIMEOUT: 60,
+    CONNECTION_TIMEOUT: 10,
+    MAX_CONNECTIONS: 100,
+    MAX_EVENT_LOOP_DELAY: 0,
+    MAX_MEMORY_MIB: 400,
+    DRAIN_DELAY: 5,
+    SHUTDOWN_GRACE: 20,
+    JWT_SECRET_ACCEPTED: [' the first, which begins and ends with a space ', OTHER_SECRET],
+    REFRESH_SECRET_ACCEPTED: [SECRET],
+    DATABASE_POOL_MAX: 20,
+    DATABASE_START_TIMEOUT: 0,
+    DATABASE_CONNECT_TIMEOUT: 1,
+    DATABASE_QUERY_TIMEOUT: 2,
+    ACCESS_TOKEN_TTL: 60,
+    REFRESH_TOKEN_TTL: 31536000,
+    REFRESH_IDLE_TTL: 1800,
+    REFRESH_GRACE: 0,
+    MAX_SESSIONS_PER_USER: 1,
+    SESSION_CACHE_SIZE: 1000,
+    SESSION_CACHE_HEARTBEAT: 5,
+    HOUSEKEEPING_INTERVAL: 0,
+    PASSWORD_MIN_LENGTH: 15,
+    SIGNIN_MAX_FAILURES: 5,
+    SIGNIN_DELAY: 1,
+    SIGNIN_DELAY_MAX: 60,
+    RATE_LIMIT_SIGNUP: 0,
+    RATE_LIMIT_SIGNIN: 0,
+    RATE_LIMIT_REFRESH: 0,
+    SIGNUP_ROLES: ['user', 'moderator'],
+    CORS_ORIGIN: ['https://app.example.com', 'http://localhost:3000'],
+    ARGON2_MEMORY_KIB: 65536,
+    ARGON2_TIME: 3,
+    ARGON2_CONCURRENCY: 1,
+    ARGON2_QUEUE: 0
+  })
+})
+
+test('each fault names its setting and what is expected', async t => {
+  const cases: Array<[name: string, expected: string, ...wrong: string[]]> = [
+    ['PORT', 'a whole number from 0 to 65535', '65536', '-1', '80.5', '1e3', '0x50', 'http', ' 80', '9'.repeat(30)],
+    ['TRUST_PROXY', 'a comma-separated list of addresses, networks such as 10.0.0.0/8, loopback, linklocal or uniquelocal',
+      'true', '1', '*', 'proxy.example.com', '10.0.0.0/33', '::1/129', '10.0.0.0/8/8', '10.0.0.0/', '10.0.0.0/-1', '300.0.0.1', '10.0.0.1,true'],
+    ['REDIS_URL', 'a Redis URL such as redis://:password@host:6379/0', 'localhost:6379', 'http://localhost'],
+    ['LISTEN_DATABASE_URL', 'a PostgreSQL URL such as postgres://user:password@host:5432/database', 'localhost'],
+    ['SESSION_CACHE', 'one of on, off', 'yes'],
+    ['SESSION_CACHE_HEARTBEAT', 'a whole number of seconds from 1 to 60', '0', '0.5'],
+    ['PASSWORD_BLOCKLIST', 'one of on, off', 'true'],
+    ['PASSWORD_MIN_LENGTH', 'a whole number of characters from 1 to 128', '0', '129'],
+    ['MAX_SESSIONS_PER_USER', 'a whole number from 1 to 10000', '0'],
+    ['WORKERS', 'a whole number from 1 to 256, or auto', '0', '257', 'AUTO', 'many'],
+    ['LOG_LEVEL', 'one of fatal, error, warn, info, debug, trace, silent', 'loud', 'INFO'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'a URL such as http://collector:4318', 'collector:4318', 'grpc://collector:4317'],
+    ['BODY_LIMIT', 'a whole number of bytes from 2048 to 1048576', '2047', '16k'],
+    ['DRAIN_DELAY', 'a whole number of seconds from 0 to 300', '-1', '301'],
+    ['DATABASE_URL', 'a PostgreSQL URL such as postgres://user:password@host:5432/database', 'mysql://localhost/x',
+      'localhost:5432', 'postgres://user:pass word@:x', 'Host=db;Password=x'],
+    ['DATABASE_POOL_MAX', 'a whole number from 1 to 1000', '0', '1001'],
+    ['DATABASE_PREPARE', 'one of on, off', 'true', '0'],
+    ['DATABASE_START_TIMEOUT', 'a whole number of seconds from 0 to 3600', '-1', '3601'],
+    ['DATABASE_CONNECT_TIMEOUT', 'a whole number of seconds from 1 to 60', '0', '61'],
+    ['DATABASE_QUERY_TIMEOUT', 'a whole number of seconds from 1 to 60', '0', '61'],
+    ['JWT_SECRET', 'at least 32 bytes; generate one with: openssl rand -base64 48', 'x'.repeat(31), 'changeme'],
+    ['JWT_SECRET_ACCEPTED', 'secrets of at least 32 bytes, one per line', 'short', `${SECRET}\nshort`],
+    ['REFRESH_SECRET', 'at least 32 bytes; generate one with: openssl rand -base64 48', 'short'],
+    ['REFRESH_SECRET_ACCEPTED', 'secrets of at least 32 bytes, one per line', 'short'],
+    ['ACCESS_TOKEN_TTL', 'a whole number of seconds from 1 to 86400', '0', '86401', '1h'],
+    ['REFRESH_TOKEN_TTL', 'a whole number of seconds from 1 to 31536000', '0', '31536001'],
+    ['REFRESH_IDLE_TTL', 'a whole number of seconds from 0 to 31536000', '-1'],
+    ['REFRESH_ROTATION', 'one of lenient, strict, off', 'on', 'true'],
+    ['REFRESH_GRACE', 'a whole number of seconds from 0 to 300', '301'],
+    ['SIGNUP_ROLES', 'a comma-separated list of user, moderator, admin', 'root', 'user,root', 'user;admin', ' , '],
+    ['CORS_ORIGIN', 'a comma-separated list of origins such as https://app.example.com (no path), localhost or *',
+      'https://app.example.com/', 'app.example.com', 'http://a.example,b', ','],
+    ['DOCS', 'one of on, off', 'yes'],
+    ['ARGON2_MEMORY_KIB', 'a whole number of KiB from 1024 to 262144', '1023', '262145'],
+    ['ARGON2_TIME', 'a whole number from 1 to 16', '0', '17'],
+    ['ARGON2_CONCURRENCY', 'a whole number from 1 to 1024', '0'],
+    ['ARGON2_QUEUE', 'a whole number from 0 to 100000', '-1']
+  ]
+  for (const [name, expected, ...wrong] of cases) {
+    for (const value of wrong) t.strictSame(faultsOf({ ...SERVICE, [name]: value }), [`${name} must be ${expected}`], value)
+  }
+})
+
+test('WORKERS=auto starts a worker per core, and the workers share the cores for hashing', async t => {
+  const cores = availableParallelism()
+  t.equal(readSettings({ WORKERS: 'auto' }).WORKERS, cores)
+  t.equal(readSettings({ WORKERS: 'auto' }).ARGON2_CONCURRENCY, 1)
+  t.equal(readSettings({ WORKERS: '2' }).ARGON2_CONCURRENCY, Math.max(1, Math.floor(cores / 2)))
+  t.equal(readSettings({ WORKERS: '256' }).ARGON2_CONCURRENCY, 1, 'at least one hash at a time')
+  t.equal(readSettings({ WORKERS: '2', ARGON2_CONCURRENCY: '7' }).ARGON2_CONCURRENCY, 7)
+  t.strictSame(faultsOf({ PORT: 'auto' }), ['PORT must be a whole number from 0 to 65535'], 'no other setting takes auto')
+})
+
+test('the length of a secret counts bytes, not characters', async t => {
+  t.strictSame(faultsOf({ ...SERVICE, JWT_SECRET: 'é'.repeat(16) }), [])
+  t.equal(faultsOf({ ...SERVICE, JWT_SECRET: 'é'.repeat(15) }).length, 1)
+})
+
+test('CORS_ORIGIN takes the words * and localhost', async t => {
+  for (const CORS_ORIGIN of ['*', 'localhost']) t.strictSame(readSettings({ CORS_ORIGIN }).CORS_ORIGIN, [CORS_ORIGIN])
+})
