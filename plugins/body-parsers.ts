@@ -6,6 +6,12 @@ import { isRecord, property } from '../src/unknown.ts'
 
 const FORM = 'application/x-www-form-urlencoded'
 
+/** By the type of a field. A value that is not converted is left for the validation to reject. */
+const FROM_STRING = new Map<unknown, (value: string) => unknown>([
+  ['array', value => [value]],
+  ['boolean', value => ['true', 'false'].includes(value) ? value === 'true' : value]
+])
+
 /** Parses JSON and form bodies, which are then validated against the same schema. */
 export default fp(async function bodyParsers (fastify) {
   await fastify.register(formbody)
@@ -19,16 +25,21 @@ export default fp(async function bodyParsers (fastify) {
     else return parseJson(request, String(body), done)
   })
 
-  // A form does not distinguish a list with one item from a text. The schema does.
+  // In a form, every value is a string. The schema tells which one is a list with one item, or a boolean.
   fastify.addHook('onRoute', route => {
     const fields = property(route.schema?.body, 'properties')
-    const lists = Object.entries(isRecord(fields) ? fields : {})
-      .filter(([, schema]) => property(schema, 'type') === 'array').map(([name]) => name)
-    if (lists.length === 0) return
+    const converted = Object.entries(isRecord(fields) ? fields : {}).flatMap(([name, schema]) => {
+      const convert = FROM_STRING.get(property(schema, 'type'))
+      return convert ? [{ name, convert }] : []
+    })
+    if (converted.length === 0) return
     prependHook(route, 'preValidation', async (request: FastifyRequest) => {
       const { body, headers } = request
       if (!isRecord(body) || !headers['content-type']?.toLowerCase().startsWith(FORM)) return
-      for (const name of lists) if (typeof body[name] === 'string') body[name] = [body[name]]
+      for (const { name, convert } of converted) {
+        const value = body[name]
+        if (typeof value === 'string') body[name] = convert(value)
+      }
     })
   })
 }, { name: 'body-parsers', fastify: '5.x' })

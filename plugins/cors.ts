@@ -1,12 +1,11 @@
 import cors from '@fastify/cors'
 import fp from 'fastify-plugin'
-import { LRUCache } from 'lru-cache'
 import type { Config } from '../src/config/read-settings.ts'
 
 /** Any origin on the local machine. */
 const LOCALHOST = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/
 
-/** Maximum number of rejected origins that are remembered, so that each is logged once. */
+/** Maximum number of rejected origins that are logged, each once: anybody can send any number of them. */
 const MAX_LOGGED = 100
 
 /** Lets the pages of the allowed origins call the service. Error responses have the headers too. */
@@ -14,11 +13,11 @@ export default fp<{ config: Config }>(async function allowOrigins (fastify, { co
   const allowed = new Set(config.CORS_ORIGIN)
   const isAllowed = (origin: string) =>
     allowed.has('*') || allowed.has(origin) || (allowed.has('localhost') && LOCALHOST.test(origin))
-  const logged = new LRUCache<string, true>({ max: MAX_LOGGED })
+  const logged = new Set<string>()
 
   function logRejected (origin: string): void {
-    if (logged.has(origin)) return
-    logged.set(origin, true)
+    if (logged.has(origin) || logged.size >= MAX_LOGGED) return
+    logged.add(origin)
     fastify.log.warn({ origin }, 'rejected a page of this origin; add the origin to CORS_ORIGIN to allow it')
   }
 

@@ -32,7 +32,7 @@ async function prepare (config: Config, log: FastifyBaseLogger): Promise<void> {
       if (!isTransient(error)) throw error
       const delay = backoff.next()
       if (Date.now() + delay > deadline) {
-        throw new Error(`The database did not answer within DATABASE_START_TIMEOUT (${config.DATABASE_START_TIMEOUT} s). ` +
+        throw new Error(`The database did not respond within DATABASE_START_TIMEOUT (${config.DATABASE_START_TIMEOUT} s). ` +
           `Check DATABASE_URL and the server. Last error: ${describe(error)}`, { cause: error })
       }
       log.warn(`database unavailable, next attempt in ${delay} ms: ${describe(error)}`)

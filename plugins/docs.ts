@@ -32,7 +32,7 @@ const styles = `
   }
 `
 
-/** A page that shows the API and can call it, next to the document it is made of, as JSON and as YAML. */
+/** Serves Swagger UI and the OpenAPI document, as JSON and as YAML. */
 export default fp<{ config: Config }>(async function docs (fastify, { config }) {
   if (config.DOCS === 'off') return
   const { default: swaggerUi } = await import('@fastify/swagger-ui')

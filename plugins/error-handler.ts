@@ -48,7 +48,10 @@ export function sendError (thrown: FastifyError | ApiError, request: FastifyRequ
   const error = toApiError(thrown)
   const { status, headers, body } = errorDefinition(error.code)
   // A 503 is caused by the database or the load and is temporary. A 500 is a bug.
-  if (status >= 500) request.log[status === 503 ? 'warn' : 'error']({ err: error.cause ?? error, code: error.code })
+  if (status >= 500) {
+    const fields = { err: error.cause ?? error, code: error.code }
+    request.log[status === 503 ? 'warn' : 'error'](fields, 'request failed')
+  }
   if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
   // Repeats plugins/response-headers.ts, because Fastify rejects some URLs before it runs any hook.
   reply.code(status).header('x-request-id', request.id).headers({ ...securityHeaders, ...headers })

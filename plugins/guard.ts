@@ -5,10 +5,11 @@ import { prependHook } from '../src/api/route-hooks.ts'
 import { ApiError } from '../src/errors.ts'
 import { logSecurityEvent } from '../src/telemetry/security-events.ts'
 import type { SessionEntry } from '../src/tokens/session-cache.ts'
+import type { AccessClaims } from './jwt.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Who may call the route. A route that does not declare it prevents the start. */
+    /** The access policy of the route. A route without one prevents the start. */
     access: Access
   }
   interface FastifyRequest {
@@ -82,14 +83,16 @@ export default fp(async function guard (fastify) {
     prependHook(route, 'onRequest', (request, reply, done) => {
       // Authenticated responses must not be cached. Set here, since a hook of its own would cost more.
       reply.header('cache-control', 'no-store')
+      let claims: AccessClaims
       try {
-        const claims = accessTokens.verify(tokenOf(request))
-        const session = sessionCache.get(claims)
-        if (session) done(admit(request, access, session))
-        else sessionCache.load(claims).then(loaded => { done(admit(request, access, loaded)) }, done)
+        claims = accessTokens.verify(tokenOf(request))
       } catch (error) {
         done(error as Error)
+        return
       }
+      const session = sessionCache.get(claims)
+      if (session) done(admit(request, access, session))
+      else sessionCache.load(claims).then(loaded => { done(admit(request, access, loaded)) }, done)
     })
   })
   // cors and openapi register routes that declare no access: the former before this hook exists, the latter with a hook

@@ -56,7 +56,7 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
     return secretVerifier(verify)
   })
   const claims = TypeCompiler.Compile(Claims)
-  // Keyed by the whole token. fast-jwt's own cache computes a SHA-256 of the token for each look-up.
+  // Keyed by the whole token. fast-jwt's own cache computes a SHA-256 of the token for each call.
   const verified = new LRUCache<string, AccessClaims>({ max: CACHE_SIZE })
   let ring = file === undefined ? await openSecrets() : openKeys(file)
 
@@ -66,7 +66,8 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
       sign: { algorithm: 'HS256', header: { alg: 'HS256', typ: 'at+jwt' } },
       verify: hs256
     })
-    // Not request.jwtVerify(), which runs a chain of callbacks per request and answers 500 to some malformed tokens.
+    // Not request.jwtVerify(), which runs a chain of callbacks per request and responds with 500 to some malformed
+    // tokens.
     const current = secretVerifier(token => fastify.jwt.verify(token))
     return ringOfSecrets(payload => fastify.jwt.sign(payload), [current, ...accepted])
   }

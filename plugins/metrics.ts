@@ -80,9 +80,9 @@ export default fp(async function metrics (fastify) {
   gauge('gatehouse_db_pool_waiting', 'Requests that wait for a database connection.', () => db.connections().waiting)
   counter('gatehouse_session_cache_hits_total', 'Authenticated requests that needed no query.',
     () => sessionCache.stats().hits)
-  counter('gatehouse_session_cache_misses_total', 'Authenticated requests that asked the database.',
+  counter('gatehouse_session_cache_misses_total', 'Authenticated requests that queried the database.',
     () => sessionCache.stats().misses)
   gauge('gatehouse_session_cache_entries', 'Sessions in the cache.', () => sessionCache.stats().entries)
-  gauge('gatehouse_invalidation_listening', 'Processes that receive invalidations. The others ask the database on ' +
-    'every request.', () => Number(sessionCache.stats().isListening))
+  gauge('gatehouse_invalidation_listening', 'Processes that receive invalidations. The others query the database ' +
+    'on every request.', () => Number(sessionCache.stats().isListening))
 }, { name: 'metrics', fastify: '5.x', dependencies: ['db', 'passwords', 'session-cache'] })

@@ -3,7 +3,7 @@ import { describe } from '../src/api/openapi.ts'
 import { securitySchemes, sortPaths, tags } from '../src/api/openapi-components.ts'
 import type { Config } from '../src/config/read-settings.ts'
 
-/** The URL that served the document. x-internal, which an OWASP rule asks for: not limited to an internal network. */
+/** The origin of the document. `x-internal: false` is required by an OWASP rule of the linter. */
 const server = { url: '/', 'x-internal': false }
 
 /** The path of the page and the document. */

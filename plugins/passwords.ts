@@ -9,8 +9,8 @@ export interface Passwords {
   /** @returns an argon2id hash as a PHC string. @throws ApiError BUSY */
   hash (password: string): Promise<string>
   /**
-   * Verifies a password. Without a hash it verifies a dummy hash and returns false: an unknown user then takes as long
-   * as a wrong password, so that timing does not reveal whether a username exists.
+   * Verifies a password. Without a hash it verifies a dummy hash and returns false, so that an unknown user takes as
+   * long as a wrong password.
    * @throws ApiError BUSY
    */
   verify (hash: string | undefined, password: string): Promise<boolean>

@@ -15,7 +15,7 @@ const MAX_KEYS = 50_000
 
 /**
  * A process counts on its own and reports to the shared counter only every twentieth of the limit, so that a client far
- * below the limit causes no query. The price: N replicas admit up to N twentieths more.
+ * below the limit causes no query. As a result, N replicas admit up to N twentieths more.
  */
 const REPORTS = 20
 
@@ -111,8 +111,9 @@ export default fp(async function rateLimits (fastify) {
     addHeaders: { ...NO_HEADERS, 'retry-after': false },
     // At most one line per minute and client, so that a flood of requests does not flood the log.
     onExceeded (request, key) {
-      if (!logged.has(key)) logSecurityEvent(request, 'excess_rate_limit_exceeded', { route: request.routeOptions.url })
+      if (logged.has(key)) return
       logged.set(key, true)
+      logSecurityEvent(request, 'excess_rate_limit_exceeded', { route: request.routeOptions.url })
     },
     errorResponseBuilder: (_request, { ttl }) =>
       new ApiError('TOO_MANY_REQUESTS', undefined, { retryAfter: Math.max(1, Math.ceil(ttl / 1000)) })

@@ -1,4 +1,5 @@
 import fp from 'fastify-plugin'
+import { clientAddress } from '../src/api/client-address.ts'
 import type { Config } from '../src/config/read-settings.ts'
 
 /** Logs one line per request, after its response, if LOG_LEVEL is debug or lower. */
@@ -11,7 +12,7 @@ export default fp<{ config: Config }>(async function requestLog (fastify, { conf
       route: request.routeOptions.url,
       status: reply.statusCode,
       ms: Math.round(reply.elapsedTime * 10) / 10,
-      ip: request.ip
+      ip: clientAddress(request)
     }, 'request completed')
     done()
   })

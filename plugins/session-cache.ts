@@ -5,11 +5,11 @@ import type { Config } from '../src/config/read-settings.ts'
 import { SessionCache, type SessionEntry } from '../src/tokens/session-cache.ts'
 import type { AccessClaims } from './jwt.ts'
 
-export interface SessionLookup {
-  /** What a token's session allows, if that is known without a query. */
+export interface CachedSessions {
+  /** Returns the cached session of a token; undefined if a query is needed. */
   get (claims: AccessClaims): SessionEntry | undefined
   /**
-   * What a token's session allows, from the database.
+   * Returns the session of a token from the database.
    * @returns undefined if the session ended, or its user is disabled or deleted
    * @throws ApiError DATABASE_UNAVAILABLE
    */
@@ -22,13 +22,13 @@ export interface SessionLookup {
 
 declare module 'fastify' {
   interface FastifyInstance {
-    sessionCache: SessionLookup
+    sessionCache: CachedSessions
   }
 }
 
 /**
  * Tells whether a session is alive and what it allows. Entries are used only while the connection that receives
- * invalidations is known to work. Without it every request asks the database: losing it costs speed, never safety.
+ * invalidations is known to work. Without it every request queries the database: losing it costs speed, never safety.
  */
 export default fp<{ config: Config }>(async function sessionCache (fastify, { config }) {
   const cache = new SessionCache(config.SESSION_CACHE_SIZE)
@@ -41,7 +41,7 @@ export default fp<{ config: Config }>(async function sessionCache (fastify, { co
       else cache.invalidate(invalidation)
     },
     onStart: () => { cache.clear() },
-    onLost: reason => { fastify.log.warn(`invalidations lost, every request asks the database: ${reason}`) }
+    onLost: reason => { fastify.log.warn(`invalidations lost; every request queries the database: ${reason}`) }
   })
 
   let hits = 0

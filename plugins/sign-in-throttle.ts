@@ -23,11 +23,12 @@ declare module 'fastify' {
 const DAY = 24 * 60 * 60
 
 /**
- * Passwords of one user that this process verifies at once; further ones are queued. Without the limit, the parallel
- * sign-ins of one user would look like a burst of guesses: each is counted until it turns out to be right. A few
- * replicas together stay below the default of 10 failures.
+ * Maximum number of passwords of one user that this process verifies at once; further ones are queued. Without it, the
+ * parallel sign-ins of one user would look like a burst of guesses, since each is counted until it turns out to be
+ * right. The workers of a process share what SIGNIN_MAX_FAILURES allows, and leave two for another replica.
  */
-const CONCURRENCY = 4
+const concurrency = ({ SIGNIN_MAX_FAILURES, WORKERS }: Config): number =>
+  Math.max(1, Math.min(4, Math.floor((SIGNIN_MAX_FAILURES - 2) / WORKERS)))
 
 /**
  * Limits guesses at one user's password (OWASP ASVS 5.0 §6.3.1). SIGNIN_MAX_FAILURES per day are verified without
@@ -37,19 +38,20 @@ const CONCURRENCY = 4
 export default fp<{ config: Config }>(async function signInThrottle (fastify, { config }) {
   const failures = fastify.createCounter({ name: 'failures', duration: DAY })
   const delays = fastify.createCounter({ name: 'delays', duration: DAY })
-  const gate = fastify.createCounter({ name: 'gate', duration: config.SIGNIN_DELAY_MAX })
+  // Closed for the first delay, until passGate() sets the right one.
+  const gate = fastify.createCounter({ name: 'gate', duration: config.SIGNIN_DELAY })
   const limits = new Map<string, LimitFunction>()
 
   async function attempt (key: string, request: FastifyRequest, verify: () => Promise<boolean>): Promise<boolean> {
     const { total } = await failures.add(key)
     // The last undelayed guess already starts the first delay, so that no other slips through in between.
     const isDelayed = total >= config.SIGNIN_MAX_FAILURES
-    if (isDelayed) await passGate(key, request)
     let isRight: boolean
     try {
+      if (isDelayed) await passGate(key, request)
       isRight = await verify()
     } catch (error) {
-      // Not verified, so not counted: the hash queue was full, or the database was unavailable.
+      // Not verified, so not counted: the gate is closed, the hash queue was full, or the database was unavailable.
       await failures.add(key, -1).catch(() => {})
       throw error
     }
@@ -64,7 +66,6 @@ export default fp<{ config: Config }>(async function signInThrottle (fastify, { 
   async function passGate (key: string, request: FastifyRequest): Promise<void> {
     const { total, msLeft } = await gate.add(key)
     if (total > 1) {
-      await failures.add(key, -1)
       throw new ApiError('SIGNIN_THROTTLED', undefined, { retryAfter: Math.max(1, Math.ceil(msLeft / 1000)) })
     }
     const { total: passed } = await delays.add(key)
@@ -74,16 +75,16 @@ export default fp<{ config: Config }>(async function signInThrottle (fastify, { 
   }
 
   fastify.decorate('throttleSignIn', async (username, request, verify) => {
-    // A digest: people sometimes type their password into the username field.
+    // A digest: users sometimes type their password into the username field.
     const key = createHash('sha256').update(username.toLowerCase()).digest('base64url')
-    const limit = limits.get(key) ?? pLimit(CONCURRENCY)
+    const limit = limits.get(key) ?? pLimit(concurrency(config))
     limits.set(key, limit)
-    // Time in this queue counts as time waiting for a connection: while the database is unavailable, those at the
-    // front wait for one, and the others must not wait for another after them.
+    // Time in this queue counts as time waiting for a connection. While the database is unavailable, the first ones
+    // wait for a connection, and the others must not wait for another one after them.
     const deadline = performance.now() + config.DATABASE_CONNECT_TIMEOUT * 1000
     try {
       return await limit(async () => {
-        if (performance.now() > deadline) throw new ApiError('DATABASE_UNAVAILABLE')
+        if (performance.now() > deadline) throw new ApiError('BUSY')
         return await attempt(key, request, verify)
       })
     } finally {

@@ -3,7 +3,8 @@ import fp from 'fastify-plugin'
 import { insertAuditEvent } from '../sql/audit.ts'
 import { endSessions } from '../sql/sessions.ts'
 import type { Statement } from '../sql/statement.ts'
-import { changePasswordHash, deleteUser, lockAdmins, lockUser, replaceRoles, setDisabled } from '../sql/user-changes.ts'
+import { deleteUser, lockAdminRole, lockUser, replaceRoles, setDisabled } from '../sql/user-changes.ts'
+import { replacePasswordHash } from '../sql/users.ts'
 import type { Role } from '../src/access.ts'
 import { clientAddress } from '../src/api/client-address.ts'
 import type { User } from '../src/api/users.ts'
@@ -11,8 +12,8 @@ import { ApiError } from '../src/errors.ts'
 import { logSecurityEvent, type SecurityEvent } from '../src/telemetry/security-events.ts'
 
 /**
- * Changes of users. Each is one transaction with its audit event and takes effect on every replica at once.
- * @throws ApiError USER_NOT_FOUND, or LAST_ADMIN if it would leave the service without an enabled admin
+ * Changes of users. Each is one transaction with its audit event, and takes effect on every replica within
+ * milliseconds. They throw ApiError USER_NOT_FOUND, or LAST_ADMIN if the service would be left without an enabled admin.
  */
 export interface Users {
   changeRoles (id: number, roles: readonly Role[], request: FastifyRequest): Promise<User>
@@ -49,7 +50,7 @@ export default fp(async function users (fastify) {
 
   async function change (id: number, request: FastifyRequest, plan: (user: User) => Change): Promise<User> {
     const outcome = await db.transaction(async transaction => {
-      await transaction.query(lockAdmins())
+      await transaction.query(lockAdminRole())
       const [user] = await transaction.query(lockUser(id))
       if (!user) return 'USER_NOT_FOUND'
       const planned = plan(user)
@@ -106,7 +107,7 @@ export default fp(async function users (fastify) {
     async changePassword (verified, next, request) {
       const { userId, sessionId } = request.caller
       const isChanged = await db.transaction(async transaction => {
-        const [changed] = await transaction.query(changePasswordHash(userId, verified, next))
+        const [changed] = await transaction.query(replacePasswordHash(userId, verified, next))
         if (!changed) return false
         await transaction.query(endSessions(userId, sessionId))
         const author = { actorId: userId, ip: clientAddress(request) }

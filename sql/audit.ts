@@ -5,7 +5,7 @@ export interface AuditEvent {
   event: string
   /** the user whom it concerns */
   userId: number
-  /** the user who acted; null if nobody was signed in */
+  /** the user who acted; null for an unauthenticated request */
   actorId: number | null
   ip: string
   detail?: Record<string, unknown>

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { errorCode, errorMessage } from '../src/unknown.ts'
 
 // The SQLSTATEs that the service tells apart (PostgreSQL, appendix A).
 
@@ -17,12 +18,22 @@ const hasState = (error: unknown, pattern: RegExp): boolean =>
  * Whether a statement caused an error. The connection is then still usable, and a retry would fail again. Every other
  * error (classes 08, 53, 57 and 40, 25006, refused sockets, timeouts) means that the request may succeed later.
  */
-export const isStatementError = (error: unknown): boolean => error instanceof TypeError || hasState(error, STATEMENT)
+export const isStatementError = (error: unknown): boolean =>
+  // node-postgres throws a TypeError for a value that it cannot send.
+  error instanceof TypeError || hasState(error, STATEMENT)
+
+/** Errors of the network, by code. Others, such as a certificate of another host, do not pass by waiting. */
+const NETWORK = [
+  'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'
+]
 
 /** Whether the database can become available without a change of the configuration. */
 export function isTransient (error: unknown): boolean {
   if (error instanceof pg.DatabaseError) return !isStatementError(error) && !hasState(error, CONFIGURATION)
-  return error instanceof Error && ('code' in error || /connect|timeout/i.test(error.message))
+  const code = errorCode(error)
+  if (code !== undefined) return NETWORK.includes(code)
+  // node-postgres's own errors have no code: "Connection terminated unexpectedly", "timeout expired".
+  return /connect|timeout/i.test(errorMessage(error))
 }
 
 /** Whether a statement violated one of these unique constraints. */

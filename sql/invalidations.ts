@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { Backoff } from '../src/backoff.ts'
 
-/** What a notification invalidates: the sessions of one user, by id, or those of all users. */
+/** The content of a notification: the id of the user whose sessions are invalid, or all users. */
 export type Invalidation = number | 'all'
 
 interface ListenerOptions {
@@ -38,7 +38,7 @@ export class InvalidationListener {
 
   /** Whether every notification older than the heartbeat plus half a second has been received. */
   isCurrent (): boolean {
-    // The monotonic clock, not a timer: a suspended process must not trust its cache when it resumes.
+    // The monotonic clock, not a timer: neither a changed clock nor SIGSTOP can extend it.
     return performance.now() < this.#currentUntil
   }
 

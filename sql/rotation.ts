@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { RefreshClaims } from '../src/tokens/refresh-token.ts'
 import { statement } from './statement.ts'
-import { roleNames, RoleNames } from './users.ts'
+import { selectRoles, Roles } from './users.ts'
 
 /** How REFRESH_ROTATION, REFRESH_GRACE and REFRESH_IDLE_TTL affect a refresh. */
 export interface RotationRules {
@@ -19,7 +19,8 @@ const SESSION = 'user_id = $1::bigint AND id = $2::uuid'
 const ALIVE = `(expires_at > now()
   AND ($5::int = 0 OR last_used_at > now() - make_interval(secs => $5::int)))`
 // A generation ahead of the row is accepted: the service signed that token, so a failover lost the row's last commit.
-// For a generation older than superseded_at covers, the element is NULL: its grace has ended.
+// superseded_at covers 8 generations. For an older one the element is NULL, and the token counts as reused, even within
+// its grace.
 const ACCEPTED = `($3::bigint >= generation OR coalesce(
   superseded_at[least(generation - $3::bigint, 9)::int] > now() - make_interval(secs => $4::int), false))`
 
@@ -29,7 +30,7 @@ const parameters = ({ userId, sessionId, generation }: RefreshClaims, { grace, i
 /**
  * A refresh, as one conditional UPDATE: of concurrent refreshes, each sees the result of the one before. (A SELECT
  * followed by an UPDATE let 18 of 20 succeed.) No indexed column changes, so the update is HOT. Presenting the same
- * token again only changes last_used_at. Without a row the token is rejected, and `endRejectedSession` tells why.
+ * token again only changes last_used_at. If there is no row, the token is rejected; `endRejectedSession` returns the reason.
  */
 export const rotateSession = statement({
   name: 'rotate_session',
@@ -40,9 +41,9 @@ export const rotateSession = statement({
         ELSE superseded_at END,
       last_used_at = now()
     WHERE ${SESSION} AND ${ALIVE} AND ${ACCEPTED}
-    RETURNING generation, expires_at AS "expiresAt", ${roleNames('$1::bigint')} AS roles`,
+    RETURNING generation, expires_at AS "expiresAt", ${selectRoles('$1::bigint')} AS roles`,
   values: (presented: RefreshClaims, rules: RotationRules) => [...parameters(presented, rules), rules.step],
-  row: Type.Object({ generation: Type.Integer(), expiresAt: Type.Date(), roles: RoleNames })
+  row: Type.Object({ generation: Type.Integer(), expiresAt: Type.Date(), roles: Roles })
 })
 
 /**

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { statement } from './statement.ts'
-import { roleNames, RoleNames } from './users.ts'
+import { selectRoles, Roles } from './users.ts'
 
 // One row of `refresh_tokens` is one session. sql/rotation.ts has the statements of a refresh.
 
@@ -40,14 +40,14 @@ export const insertSession = statement({
   row: Type.Object({ expiresAt: Type.Date() })
 })
 
-/** What a session allows now. Returns no row if it ended, or its user is disabled or deleted. */
+/** The current roles and the expiry of a session. Returns no row if it ended, or its user is disabled or deleted. */
 export const liveSession = statement({
   name: 'live_session',
-  text: `SELECT expires_at AS "expiresAt", ${roleNames('$1::bigint')} AS roles
+  text: `SELECT expires_at AS "expiresAt", ${selectRoles('$1::bigint')} AS roles
     FROM refresh_tokens JOIN users ON users.id = refresh_tokens.user_id
     WHERE user_id = $1::bigint AND refresh_tokens.id = $2::uuid AND expires_at > now() AND disabled_at IS NULL`,
   values: (userId: number, sessionId: string) => [userId, sessionId],
-  row: Type.Object({ expiresAt: Type.Date(), roles: RoleNames })
+  row: Type.Object({ expiresAt: Type.Date(), roles: Roles })
 })
 
 /** A user's live sessions, newest first. */

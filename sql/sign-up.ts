@@ -20,7 +20,7 @@ interface NewUser {
   roles: readonly Role[]
 }
 
-/** Who creates a user, for the audit log; `actorId` is null unless somebody is signed in. */
+/** The author of a new user, for the audit log; `actorId` is null unless the roles required an admin. */
 interface Author {
   actorId: number | null
   ip: string

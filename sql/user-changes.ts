@@ -9,8 +9,8 @@ import { UserRow, userColumns } from './users.ts'
  * Serialises the changes that could remove an admin, so that two admins who demote each other are handled one after
  * the other. Foreign keys to the row do not wait: they lock it FOR KEY SHARE.
  */
-export const lockAdmins = statement({
-  name: 'lock_admins',
+export const lockAdminRole = statement({
+  name: 'lock_admin_role',
   text: 'SELECT id FROM roles WHERE id = $1::smallint FOR NO KEY UPDATE',
   values: () => [roleId('admin')],
   row: Type.Object({ id: Type.Integer() })
@@ -19,14 +19,14 @@ export const lockAdmins = statement({
 /** Locks a user until the end of the transaction. `isLastAdmin`: no other enabled user is an admin. */
 export const lockUser = statement({
   name: 'lock_user',
-  text: `SELECT ${userColumns}, password_hash AS "passwordHash",
+  text: `SELECT ${userColumns},
       disabled_at IS NULL
         AND EXISTS (SELECT FROM user_roles WHERE role_id = $2::smallint AND user_id = users.id)
         AND NOT EXISTS (SELECT FROM user_roles JOIN users AS other ON other.id = user_id
           WHERE role_id = $2::smallint AND user_id <> users.id AND other.disabled_at IS NULL) AS "isLastAdmin"
     FROM users WHERE id = $1::bigint FOR NO KEY UPDATE OF users`,
   values: (id: number) => [id, roleId('admin')],
-  row: Type.Object({ ...UserRow.properties, passwordHash: Type.String(), isLastAdmin: Type.Boolean() })
+  row: Type.Object({ ...UserRow.properties, isLastAdmin: Type.Boolean() })
 })
 
 /** Gives a user exactly these roles. The rows of roles that the user keeps are not touched. */
@@ -56,12 +56,4 @@ export const deleteUser = statement({
   text: 'DELETE FROM users WHERE id = $1::bigint',
   values: (id: number) => [id],
   row: Type.Object({})
-})
-
-/** Changes a password. Returns no row if the stored hash is no longer the one that was verified. */
-export const changePasswordHash = statement({
-  name: 'change_password_hash',
-  text: 'UPDATE users SET password_hash = $3::text WHERE id = $1::bigint AND password_hash = $2::text RETURNING id',
-  values: (id: number, verified: string, next: string) => [id, verified, next],
-  row: Type.Object({ id: Type.Integer() })
 })

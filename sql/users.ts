@@ -7,23 +7,23 @@ import { statement } from './statement.ts'
  * `roles`; a test compares the list with the table.
  * @param user the SQL of the user's id: a column or a parameter
  */
-export const roleNames = (user: string): string => `ARRAY(
+export const selectRoles = (user: string): string => `ARRAY(
   SELECT (ARRAY[${roles.map(role => `'${role}'`).join(', ')}])[role_id]
   FROM user_roles WHERE user_roles.user_id = ${user} ORDER BY role_id)`
 
-export const RoleNames = Type.Array(Type.Union(roles.map(role => Type.Literal(role))))
+export const Roles = Type.Array(Type.Union(roles.map(role => Type.Literal(role))))
 
 export const UserRow = Type.Object({
   id: Type.Integer(),
   username: Type.String(),
   email: Type.String(),
-  roles: RoleNames,
+  roles: Roles,
   createdAt: Type.Date(),
   disabled: Type.Boolean()
 })
 
 /** The columns of a `UserRow`. */
-export const userColumns = `users.id, username, email, ${roleNames('users.id')} AS roles,
+export const userColumns = `users.id, username, email, ${selectRoles('users.id')} AS roles,
   users.created_at AS "createdAt", disabled_at IS NOT NULL AS disabled`
 
 export const userById = statement({
@@ -65,7 +65,7 @@ export const usersPageByRole = statement({
 /** The user who signs in, by username in any case. */
 export const credentialsByUsername = statement({
   name: 'credentials_by_username',
-  text: `SELECT id, username, email, ${roleNames('users.id')} AS roles, password_hash AS "passwordHash",
+  text: `SELECT id, username, email, ${selectRoles('users.id')} AS roles, password_hash AS "passwordHash",
       disabled_at IS NOT NULL AS disabled
     FROM users WHERE lower(username COLLATE "C") = lower($1::text COLLATE "C")`,
   values: (username: string) => [username],
@@ -73,7 +73,7 @@ export const credentialsByUsername = statement({
     id: Type.Integer(),
     username: Type.String(),
     email: Type.String(),
-    roles: RoleNames,
+    roles: Roles,
     passwordHash: Type.String(),
     disabled: Type.Boolean()
   })
@@ -87,10 +87,10 @@ export const credentialsById = statement({
   row: Type.Object({ id: Type.Integer(), username: Type.String(), email: Type.String(), passwordHash: Type.String() })
 })
 
-/** Raises the cost of a stored hash, unless the password was changed in the meantime. */
-export const upgradePasswordHash = statement({
-  name: 'upgrade_password_hash',
-  text: 'UPDATE users SET password_hash = $3::text WHERE id = $1::bigint AND password_hash = $2::text',
-  values: (id: number, from: string, to: string) => [id, from, to],
-  row: Type.Object({})
+/** Replaces a password's hash. Returns no row if the stored hash is no longer the one that was verified. */
+export const replacePasswordHash = statement({
+  name: 'replace_password_hash',
+  text: 'UPDATE users SET password_hash = $3::text WHERE id = $1::bigint AND password_hash = $2::text RETURNING id',
+  values: (id: number, verified: string, next: string) => [id, verified, next],
+  row: Type.Object({ id: Type.Integer() })
 })

@@ -1,6 +1,6 @@
 import type { ErrorCode } from './errors.ts'
 
-/** Every role, in the order of its id in the table `roles` (1 user, 2 moderator, 3 admin). */
+/** Every role, ordered by its id in the table `roles` (1 user, 2 moderator, 3 admin). */
 export const roles = ['user', 'moderator', 'admin'] as const
 
 export type Role = typeof roles[number]
@@ -35,7 +35,7 @@ export type Access = keyof typeof policies
 export const isAccess = (value: unknown): value is Access =>
   typeof value === 'string' && Object.hasOwn(policies, value)
 
-/** Why a signed-in user with the roles `held` is denied; undefined if access is granted. */
+/** The error for a signed-in user with the roles `held`; undefined if access is granted. */
 export function denial (access: Access, held: readonly Role[]): ErrorCode | undefined {
   const policy: Policy = policies[access]
   if (!policy.anyOf?.length || policy.anyOf.some(role => held.includes(role))) return undefined

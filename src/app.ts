@@ -22,6 +22,7 @@ export async function buildApp (config: Config, stream?: LogStream): Promise<Fas
     genReqId: () => randomUUID(),
     bodyLimit: config.BODY_LIMIT,
     routerOptions: { caseSensitive: false, ignoreTrailingSlash: true },
+    // Fastify's option alone cuts a slow body only after 60 s, so Node's own are set as well (`http`).
     requestTimeout: config.REQUEST_TIMEOUT * 1000,
     keepAliveTimeout: config.KEEP_ALIVE_TIMEOUT * 1000,
     connectionTimeout: config.CONNECTION_TIMEOUT * 1000,
@@ -43,8 +44,8 @@ export async function buildApp (config: Config, stream?: LogStream): Promise<Fas
   app.server.maxConnections = config.MAX_CONNECTIONS
   if (config.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined) {
     // Registered first, because it wraps the hooks and routes of the others. Loaded on demand: it takes 20 MiB.
-    const { trace } = await import('./telemetry/tracing.ts')
-    await trace(app, config.OTEL_EXPORTER_OTLP_ENDPOINT)
+    const { startTracing } = await import('./telemetry/tracing.ts')
+    await startTracing(app, config.OTEL_EXPORTER_OTLP_ENDPOINT)
   }
   const folder = (name: string) => ({ dir: join(import.meta.dirname, '..', name), forceESM: true, options: { config } })
   await app.register(autoload, folder('plugins'))

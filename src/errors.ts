@@ -15,7 +15,7 @@ export interface ErrorDefinition {
 // RFC 9110 §11.6.1: a 401 names the scheme that would be accepted.
 const challenge = { 'www-authenticate': 'Bearer' }
 
-// Seconds: long enough for a database to restart or a queue to drain, short enough that a person still waits.
+// Seconds: long enough for a queue to drain, short enough for an interactive client.
 const retrySoon = { 'retry-after': '1' }
 
 /**
@@ -75,6 +75,12 @@ export const catalogue = {
 export type ErrorCode = keyof typeof catalogue
 
 export const errorDefinition = (code: ErrorCode): ErrorDefinition => catalogue[code]
+
+/** The message of an error, with an example of its detail. */
+export function exampleMessage (code: ErrorCode): string {
+  const { message, example } = errorDefinition(code)
+  return example === undefined ? message : format(message, example)
+}
 
 interface ApiErrorOptions extends ErrorOptions {
   /** seconds, to override the catalogue's Retry-After */

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { auditPage } from '../../sql/audit.ts'
-import { Address, Time, UserId } from '../../src/api/fields.ts'
+import { Address, Time, Id } from '../../src/api/fields.ts'
 import { Cursor, Next, nextCursor, PageSize } from '../../src/api/pages.ts'
 
 const EventName = Type.String({
@@ -14,16 +14,16 @@ const EventName = Type.String({
 const Query = Type.Object({
   limit: PageSize,
   after: Cursor,
-  user: Type.Optional(UserId),
+  user: Type.Optional(Id),
   event: Type.Optional(EventName)
 }, { additionalProperties: false })
 
 const Event = Type.Object({
-  id: UserId,
+  id: Id,
   created: Time,
   event: EventName,
-  userId: UserId,
-  actorId: Type.Union([UserId, Type.Null()]),
+  userId: Id,
+  actorId: Type.Union([Id, Type.Null()]),
   ip: Type.Union([Address, Type.Null()]),
   detail: Type.Record(Type.String(), Type.Unknown(), { examples: [{ from: ['user'], to: ['admin'] }] })
 })
@@ -37,6 +37,7 @@ export default (async fastify => {
       response: { 200: Type.Object({ events: Type.Array(Event, { maxItems: 100 }), next: Next }) }
     }
   }, async request => {
+    // Newest first, so the next page has smaller ids.
     const { limit, after: before, user, event } = request.query
     const events = await fastify.db.query(auditPage({ before, user, event, limit }))
     return {

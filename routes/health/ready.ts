@@ -9,8 +9,8 @@ const ready = { status: 'ready' }
 
 /** Readiness probe, for load balancers. Migrations have finished before the process listens. */
 export default (async (fastify, { config }) => {
-  // Registered here, its hook runs for this route only: an overloaded process tells the load balancer, but still
-  // responds to the requests it has accepted.
+  // Registered here, its hook runs for this route only: an overloaded process fails its readiness probe, but still
+  // serves the requests it has accepted.
   await fastify.register(underPressure, {
     maxEventLoopDelay: config.MAX_EVENT_LOOP_DELAY,
     maxRssBytes: config.MAX_MEMORY_MIB * 2 ** 20,

@@ -41,8 +41,8 @@ CREATE TABLE refresh_tokens (
   -- The newest generation that was presented (lenient) or issued (strict); 0 at sign-in. bigint because a token has
   -- 32 unsigned bits.
   generation bigint NOT NULL DEFAULT 0 CONSTRAINT refresh_tokens_generation_form CHECK (generation >= 0),
-  -- When the previous generations were superseded, newest first: element (generation - g) belongs to generation g. It
-  -- holds as many as a burst of refreshes within the grace can produce.
+  -- When the previous 8 generations were superseded, newest first: element (generation - g) belongs to generation g.
+  -- No client needs more within the grace: one that rotates 8 times in 10 s does not present its first token again.
   superseded_at timestamptz[] NOT NULL DEFAULT '{}'
     CONSTRAINT refresh_tokens_superseded_at_form CHECK (cardinality(superseded_at) <= 8),
   created_at timestamptz NOT NULL DEFAULT now(),

@@ -22,7 +22,7 @@ BEGIN
     IF TG_OP <> 'INSERT' THEN
       PERFORM pg_notify('gatehouse_invalidation', OLD.user_id::text);
     END IF;
-    -- Not for the roles of a sign-up: no replica can know a user whom this transaction creates.
+    -- Not for the roles of a sign-up: no cache can hold a user whom this transaction creates.
     IF TG_OP <> 'DELETE' AND NOT EXISTS (SELECT FROM users WHERE id = NEW.user_id AND created_at = now()) THEN
       PERFORM pg_notify('gatehouse_invalidation', NEW.user_id::text);
     END IF;
@@ -65,7 +65,7 @@ CREATE TABLE audit_events (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   created_at timestamptz NOT NULL DEFAULT now(),
   event text NOT NULL CONSTRAINT audit_events_event_form CHECK (event ~ '^[a-z_]{1,64}$'),
-  -- The user who was changed, and the user who acted (NULL if nobody was signed in).
+  -- The user who was changed, and the user who acted (NULL for an unauthenticated request).
   user_id bigint NOT NULL,
   actor_id bigint,
   ip text CONSTRAINT audit_events_ip_form CHECK (length(ip) <= 64),

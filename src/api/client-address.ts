@@ -1,5 +1,9 @@
 import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 
-/** The client's address. If a trusted proxy forwards something other than an address, the proxy's own address. */
-export const clientAddress = ({ ip, socket }: FastifyRequest): string => isIP(ip) ? ip : String(socket.remoteAddress)
+/**
+ * The client's address. If a trusted proxy forwards something other than an address, this is the proxy's own address;
+ * `unknown` if the client has disconnected.
+ */
+export const clientAddress = ({ ip, socket }: FastifyRequest): string =>
+  isIP(ip) ? ip : socket.remoteAddress ?? 'unknown'

@@ -1,5 +1,5 @@
 import { type TSchema, Type } from '@sinclair/typebox'
-import { type ErrorCode, errorDefinition } from '../errors.ts'
+import { type ErrorCode, errorDefinition, exampleMessage } from '../errors.ts'
 
 /** The response schemas of the given errors, by status. */
 export function errorResponses (codes: readonly ErrorCode[]): Record<number, TSchema> {
@@ -14,11 +14,5 @@ function errorResponse (codes: readonly ErrorCode[]): TSchema {
     ...Object.fromEntries(extra.map(field => [field, Type.Optional(Type.Null())])),
     message: Type.String({ maxLength: 512 }),
     code: Type.String({ enum: [...codes] })
-  }, { description: codes.map(code => `${code}: ${example(code)}`).join('\n\n') })
-}
-
-/** The message of an error, with an example of its detail. */
-function example (code: ErrorCode): string {
-  const { message, example = '' } = errorDefinition(code)
-  return message.replace('%s', example)
+  }, { description: codes.map(code => `${code}: ${exampleMessage(code)}`).join('\n\n') })
 }

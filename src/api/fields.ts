@@ -49,7 +49,7 @@ export const GivenPassword = Type.String({
   examples: ['correct horse']
 })
 
-export const UserId = Type.Integer({
+export const Id = Type.Integer({
   minimum: 1,
   maximum: Number.MAX_SAFE_INTEGER,
   description: 'a whole number above 0',

@@ -17,14 +17,14 @@ export const securitySchemes = {
     type: 'apiKey',
     in: 'header',
     name: 'x-access-token',
-    description: `${JWT} Sent without a scheme, as older front-ends do.`
+    description: `${JWT} Sent without a scheme, as existing front-ends do.`
   }
 } as const
 
 export type SecurityRequirement = Record<string, readonly string[]>
 
 /** Either header. */
-export const token: SecurityRequirement[] = [{ bearer: [] }, { accessToken: [] }]
+export const accessTokenRequired: SecurityRequirement[] = [{ bearer: [] }, { accessToken: [] }]
 
 /** The routes that a reader needs first, in this order. The others follow by URL. */
 const FIRST = ['/api/auth/signup', '/api/auth/signin', '/api/auth/refreshtoken', '/api/auth/signout']

@@ -1,11 +1,10 @@
 import { STATUS_CODES } from 'node:http'
-import { format } from 'node:util'
 import { KindGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import type { FastifySchema, RouteOptions } from 'fastify'
 import { type Access, isAccess } from '../access.ts'
-import { type ErrorCode, errorDefinition } from '../errors.ts'
+import { type ErrorCode, errorDefinition, exampleMessage } from '../errors.ts'
 import { isRecord, property } from '../unknown.ts'
-import { responseHeaders, type SecurityRequirement, token } from './openapi-components.ts'
+import { accessTokenRequired, responseHeaders, type SecurityRequirement } from './openapi-components.ts'
 
 const BODIES = ['application/json', 'application/x-www-form-urlencoded']
 
@@ -19,17 +18,15 @@ export function exampleOf (schema: TSchema): unknown {
   return Object.fromEntries(Object.entries<TSchema>(schema.properties).map(([name, field]) => [name, exampleOf(field)]))
 }
 
-/** The body of an error response, with an example in place of `%s`. */
-function errorExample (code: ErrorCode): object {
-  const { message, body, example } = errorDefinition(code)
-  return { ...body, message: example === undefined ? message : format(message, example), code }
-}
+/** An example of the body of an error response. */
+const errorExample = (code: ErrorCode): object =>
+  ({ ...errorDefinition(code).body, message: exampleMessage(code), code })
 
-/** Integers are up to 2^53 here. Clients generated for languages with narrower ones must be told. */
-function sized (schema: unknown): unknown {
-  if (Array.isArray(schema)) return schema.map(sized)
+/** Adds `format: int64`: integers go up to 2^53, and generated clients would otherwise use 32 bits. */
+function withIntegerFormat (schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withIntegerFormat)
   if (!isRecord(schema)) return schema
-  const copy = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, sized(value)]))
+  const copy = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, withIntegerFormat(value)]))
   return copy['type'] === 'integer' ? { format: 'int64', ...copy } : copy
 }
 
@@ -60,7 +57,7 @@ function describeResponse (status: string, response: TSchema): object {
   return {
     description: response.description ?? STATUS_CODES[status],
     headers: Object.fromEntries(Object.entries(responseHeaders).filter(([name]) => sent.includes(name.toLowerCase()))),
-    content: { [type]: { schema: sized(response), examples } }
+    content: { [type]: { schema: withIntegerFormat(response), examples } }
   }
 }
 
@@ -70,7 +67,7 @@ function operationId (method: string, url: string): string {
   return [method.toLowerCase(), ...words.map(word => word.charAt(0).toUpperCase() + word.slice(1))].join('')
 }
 
-const securityOf = (access: Access): SecurityRequirement[] => access === 'public' ? [] : token
+const securityOf = (access: Access): SecurityRequirement[] => access === 'public' ? [] : accessTokenRequired
 
 /** The body to describe. A union also accepts the absence of a body, which has an error of its own. */
 const describedBody = (body: unknown): unknown => KindGuard.IsUnion(body) ? body.anyOf[0] : body
@@ -87,9 +84,11 @@ export function describe ({ method, url, config, schema = {} }: RouteOptions): F
     security: securityOf(config.access),
     description: `Access: ${config.access}.`,
     ...schema,
-    ...schema.params ? { params: sized(schema.params) } : {},
-    ...schema.querystring ? { querystring: sized(withOptionalDefaults(schema.querystring as TObject)) } : {},
-    ...schema.body ? { body: sized(describedBody(schema.body)), consumes: BODIES } : {},
+    ...schema.params ? { params: withIntegerFormat(schema.params) } : {},
+    ...schema.querystring
+      ? { querystring: withIntegerFormat(withOptionalDefaults(schema.querystring as TObject)) }
+      : {},
+    ...schema.body ? { body: withIntegerFormat(describedBody(schema.body)), consumes: BODIES } : {},
     response: Object.fromEntries(responses.map(([status, response]) => [status, describeResponse(status, response)]))
   }
 }

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { UserId, WELL_FORMED } from './fields.ts'
+import { Id, WELL_FORMED } from './fields.ts'
 
 // Lists are paged by keyset: `after` is the id of the last item of the previous page.
 
@@ -22,7 +22,7 @@ export const SearchText = Type.Optional(Type.String({
   description: 'a text of at most 254 characters'
 }))
 
-export const Next = Type.Union([UserId, Type.Null()], {
+export const Next = Type.Union([Id, Type.Null()], {
   description: 'the `after` of the next page; null on the last page'
 })
 

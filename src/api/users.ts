@@ -1,11 +1,11 @@
 import { Type } from '@sinclair/typebox'
 import { type Role, toAuthority } from '../access.ts'
-import { Email, Time, UserId, Username } from './fields.ts'
+import { Email, Time, Id, Username } from './fields.ts'
 import { Authorities } from './roles.ts'
 
 /** A user, as the user sees it. */
 export const OwnUserResponse = Type.Object({
-  id: UserId,
+  id: Id,
   username: Username,
   email: Email,
   roles: Authorities,

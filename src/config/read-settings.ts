@@ -4,8 +4,8 @@ import type { SettingOptions } from './setting-types.ts'
 import { type Settings, settings } from './settings.ts'
 
 /**
- * The settings, with the two that development mode generates. JWT_SECRET equals REFRESH_SECRET, and is unused, if
- * JWT_KEYS_FILE signs and no JWT_SECRET is set.
+ * The settings, with the two that development mode generates. If only JWT_KEYS_FILE and REFRESH_SECRET are set,
+ * JWT_SECRET is a copy of REFRESH_SECRET and signs nothing.
  */
 export type Config = Settings & { DATABASE_URL: string, JWT_SECRET: string }
 

@@ -19,7 +19,7 @@ FormatRegistry.Set('proxy', text => {
   return rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)
 })
 
-/** What a setting's schema has beside its type: for error messages, docs/configuration.md and .env.example. */
+/** The options of a setting, for error messages, docs/configuration.md and .env.example. */
 export interface SettingOptions extends SchemaOptions {
   description: string
   /** completes "must be" in an error message */

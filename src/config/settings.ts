@@ -77,7 +77,8 @@ export const settings = Type.Object({
   ACCESS_TOKEN_TTL: seconds(1, 86400, 3600, 'Lifetime of an access token.'),
   REFRESH_TOKEN_TTL: seconds(1, 31536000, 86400, 'Lifetime of a session, counted from sign-in. A refresh never ' +
     'extends it.'),
-  REFRESH_IDLE_TTL: seconds(0, 31536000, 0, 'Time without a refresh after which a session ends; 0 disables it.'),
+  REFRESH_IDLE_TTL: seconds(0, 31536000, 0, 'Time without a refresh after which a session can no longer be refreshed; 0 ' +
+    'disables it.'),
   REFRESH_ROTATION: oneOf(['lenient', 'strict', 'off'], {
     description: '`lenient`: a refresh token is valid until its successor is used. `strict`: until REFRESH_GRACE ' +
       'after its first use. `off`: one fixed token per session.',
@@ -88,13 +89,14 @@ export const settings = Type.Object({
   MAX_SESSIONS_PER_USER: integer(1, 10000, 50, 'Maximum number of sessions per user. A further sign-in ends ' +
     'the oldest.'),
   SESSION_CACHE: oneOf(['on', 'off'], {
-    description: '`off` asks the database on every authenticated request, for database engines without LISTEN.',
+    description: '`off` queries the database on every authenticated request, for engines without LISTEN.',
     default: 'on'
   }),
   SESSION_CACHE_SIZE: integer(1, 10_000_000, 50_000, 'Maximum number of sessions in the session cache of one process.'),
   SESSION_CACHE_HEARTBEAT: seconds(1, 60, 1, 'Interval between checks of the connection that receives ' +
     'invalidations. If that connection is lost, cached sessions are used for at most this long plus half a second.'),
-  HOUSEKEEPING_INTERVAL: seconds(0, 86400, 60, 'Interval between purges of expired sessions; 0 disables them.'),
+  HOUSEKEEPING_INTERVAL: seconds(0, 86400, 60, 'Interval between purges of expired sessions and counters; 0 disables ' +
+    'purging.'),
   PASSWORD_MIN_LENGTH: integer(1, 128, 8, 'Minimum length of a new password.', 'characters'),
   PASSWORD_BLOCKLIST: oneOf(['on', 'off'], {
     description: 'Rejects new passwords that are common, or made of the username, the e-mail address or the name of ' +

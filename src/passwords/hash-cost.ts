@@ -10,7 +10,7 @@ export interface HashCost {
 
 /**
  * The maximum cost of a stored hash that is verified: 256 MiB × 16 passes × 4 lanes, as much as the settings allow. A
- * costlier hash, from a faulty import or planted in the table, would block a thread for minutes at every sign-in.
+ * more expensive hash, from a faulty import or planted in the table, would block a thread for minutes at every sign-in.
  */
 export const MAX_COST: HashCost = { memory: 262144, time: 16, parallelism: 4 }
 
@@ -33,8 +33,8 @@ export function isRunnable (hash: string): boolean {
     cost.time <= MAX_COST.time && cost.parallelism <= MAX_COST.parallelism
 }
 
-/** Whether a hash costs less than `wanted`. A costlier hash is kept, so that lower settings never weaken old hashes. */
-export function needsRehash (hash: string, wanted: HashCost): boolean {
+/** Whether a hash costs less than `target`. Expensive hashes are kept, so that lower settings never weaken them. */
+export function needsRehash (hash: string, target: HashCost): boolean {
   const cost = costOf(hash)
-  return cost === undefined || cost.memory < wanted.memory || cost.time < wanted.time
+  return cost === undefined || cost.memory < target.memory || cost.time < target.time
 }

@@ -12,9 +12,9 @@ function wordsOf (names: readonly string[]): string[] {
 }
 
 /**
- * Why a new password is too easy to guess. As NIST SP 800-63B-4 §3.1.1.2 recommends, it is compared with common
- * passwords and with names from its context; there are no composition rules, which people satisfy with predictable
- * patterns.
+ * Finds a reason why a new password is too easy to guess. As NIST SP 800-63B-4 §3.1.1.2 recommends, it is compared with
+ * common passwords and with names from its context. There are no composition rules, which users satisfy with
+ * predictable patterns.
  * @param names of the user and of the service
  * @param common passwords in lower case
  * @returns what completes "The password is"; undefined if the password is acceptable

@@ -38,7 +38,7 @@ export async function runCreateAdmin (
   }).values
   if (help) return usage(invocation)
   if (!username || !email) throw new Error(usage(invocation))
-  checkForm({ username, email })
+  validateNames({ username, email })
   const { config, close } = await completeSettings(settings(), { share: true })
   try {
     return await createAdmin(config, { username, email }, readPassword)
@@ -47,13 +47,13 @@ export async function runCreateAdmin (
   }
 }
 
-function checkForm ({ username, email }: Names): void {
+function validateNames ({ username, email }: Names): void {
   if (!Value.Check(Username, username)) throw new Error(`username must be ${Username.description}`)
   if (!Value.Check(Email, email)) throw new Error(`email must be ${Email.description}`)
 }
 
 /**
- * Creates an admin as a sign-up would to which the role is open: with the same rules and the same messages.
+ * Creates an admin through the sign-up route, with the admin role allowed.
  * @param readPassword called after the names were found to be free
  * @returns the message of the sign-up
  * @throws Error with that message, if the sign-up was rejected

@@ -24,7 +24,7 @@ interface OpenOptions {
 /** Milliseconds between two checks whether PostgreSQL still runs. */
 const CHECK_INTERVAL = 500
 
-interface CompleteSettings {
+interface CompletedSettings {
   config: Config
   /** stops the embedded PostgreSQL, if there is one */
   close (): Promise<void>
@@ -34,14 +34,14 @@ interface CompleteSettings {
  * Completes the settings. In development mode this starts an embedded PostgreSQL and generates a secret.
  * @throws Error that says what to do
  */
-export async function completeSettings (settings: Settings, options?: OpenOptions): Promise<CompleteSettings> {
-  const { DATABASE_URL, JWT_SECRET = settings.REFRESH_SECRET } = settings
+export async function completeSettings (settings: Settings, options?: OpenOptions): Promise<CompletedSettings> {
+  const { DATABASE_URL, REFRESH_SECRET, JWT_SECRET = REFRESH_SECRET } = settings
   if (DATABASE_URL !== undefined && JWT_SECRET !== undefined) {
     return { config: { ...settings, DATABASE_URL, JWT_SECRET }, close: async () => {} }
   }
   const database = await openDevelopmentDatabase(settings.DATA_DIR, options)
-  const config = { ...settings, ...database.settings, JWT_SECRET: JWT_SECRET ?? database.settings.JWT_SECRET }
-  return { config, close: async () => { await database.close() } }
+  const generated = { ...database.settings, JWT_SECRET: settings.JWT_SECRET ?? database.settings.JWT_SECRET }
+  return { config: { ...settings, ...generated }, close: async () => { await database.close() } }
 }
 
 /**
@@ -93,7 +93,7 @@ function restartWhenKilled (postgres: EmbeddedPostgres, url: string, report: (me
     }
   }
   const check = setInterval(() => {
-    if (restarting || postgres.isAlive()) return
+    if (restarting || postgres.hasProcess()) return
     restarting = restart().finally(() => { restarting = undefined })
   }, CHECK_INTERVAL)
   check.unref()

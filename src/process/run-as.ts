@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 
 const exec = promisify(execFile)
 
-/** The user as whom root runs a program that refuses to run as root. */
+/** The user for a program that refuses to run as root. */
 export interface RunAs {
   uid: number
   gid: number

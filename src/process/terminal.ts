@@ -3,7 +3,7 @@ import { isDevelopment } from '../config/read-settings.ts'
 import type { Settings } from '../config/settings.ts'
 import type { LogStream } from '../telemetry/log-options.ts'
 
-/** Log lines for people, by pino-pretty, which is loaded only if the output is a terminal. */
+/** Writes human-readable log lines, by pino-pretty, which is loaded only if the output is a terminal. */
 export async function prettyStream (): Promise<LogStream> {
   const { default: pretty } = await import('pino-pretty')
   return pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss', sync: true })

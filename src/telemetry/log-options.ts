@@ -10,9 +10,9 @@ export interface LogStream {
  * addresses and hashes.
  */
 export function describeError (error: Error & { code?: unknown, severity?: unknown, constraint?: unknown }) {
-  const { name: type, code, message, stack = '', constraint } = error
-  if (error.severity === undefined) return { type, code, message, stack }
-  return { type, code, constraint, message: 'PostgreSQL rejected a statement', stack: '' }
+  const { name: type, code, message, stack = '', severity, constraint } = error
+  if (severity === undefined) return { type, code, message, stack }
+  return { type, code, severity, constraint, message: 'PostgreSQL error', stack: '' }
 }
 
 /** The options of pino, which writes one line of JSON per entry. */

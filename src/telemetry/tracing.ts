@@ -8,7 +8,7 @@ import type { FastifyInstance } from 'fastify'
  * Sends traces of requests and their statements to a collector.
  * @param endpoint base URL of the collector; traces go to its /v1/traces (OTLP over HTTP)
  */
-export async function trace (app: FastifyInstance, endpoint: string): Promise<void> {
+export async function startTracing (app: FastifyInstance, endpoint: string): Promise<void> {
   const { href: url } = new URL('v1/traces', endpoint.replace(/\/*$/, '/'))
   const provider = new NodeTracerProvider({
     resource: resourceFromAttributes({ 'service.name': 'gatehouse' }),

@@ -4,7 +4,7 @@ import { writeSecretFile } from './secret-file.ts'
 import { errorCode } from '../unknown.ts'
 import { type Algorithm, parseKeys, type SigningKey } from './signing-keys.ts'
 
-/** Why a file is rejected as JWT_KEYS_FILE: which key is invalid and what is expected, never a key's content. */
+/** An invalid JWT_KEYS_FILE. The message names the key and what is expected, never a key's content. */
 export class KeyFileError extends Error {
   constructor (file: string, faults: readonly string[]) {
     super([`Invalid keys in ${file}:`, ...faults.map(fault => `  - ${fault}`)].join('\n'))
@@ -59,7 +59,7 @@ function find (keys: readonly SigningKey[], kid: string): SigningKey {
 function generateKey (alg: Algorithm): KeyObject {
   if (alg === 'EdDSA') return generateKeyPairSync('ed25519').privateKey
   if (alg === 'ES256') return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
-  // The minimum of RS256 (RFC 7518 §3.3). With 3072 bits a signature, which sign-in waits for, takes thrice as long.
+  // The minimum of RS256 (RFC 7518 §3.3). With 3072 bits a signature, which sign-in waits for, takes 3 × as long.
   return generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
 }
 

@@ -1,7 +1,7 @@
 import { createHmac, createSecretKey, hkdfSync, timingSafeEqual, type KeyObject } from 'node:crypto'
 import { parse, stringify } from 'uuid'
 
-/** What a refresh token identifies: a session's row, and a step of its rotation. */
+/** The claims of a refresh token: a session, and a step of its rotation. */
 export interface RefreshClaims {
   userId: number
   sessionId: string

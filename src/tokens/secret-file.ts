@@ -11,9 +11,13 @@ export function writeSecretFile (file: string, text: string): void {
   const draft = `${file}.draft`
   rmSync(draft, { force: true })
   writeFileSync(draft, text, { mode: 0o600, flag: 'wx' })
-  if (old) {
-    chownSync(draft, old.uid, old.gid)
-    chmodSync(draft, old.mode)
+  try {
+    if (old) {
+      chownSync(draft, old.uid, old.gid)
+      chmodSync(draft, old.mode)
+    }
+    renameSync(draft, file)
+  } finally {
+    rmSync(draft, { force: true })
   }
-  renameSync(draft, file)
 }

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Role } from '../access.ts'
 
-/** What the cache knows of a session: whose it is, and what it allows. */
+/** A cached session: its user, the user's roles and its expiry. */
 export interface SessionEntry {
   userId: number
   sessionId: string

@@ -2,9 +2,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { perMinute } from '../../../plugins/rate-limits.ts'
-import { credentialsByUsername, upgradePasswordHash } from '../../../sql/users.ts'
+import { credentialsByUsername, replacePasswordHash } from '../../../sql/users.ts'
 import { toAuthority } from '../../../src/access.ts'
-import { Email, GivenPassword, GivenUsername, Tokens, UserId, Username } from '../../../src/api/fields.ts'
+import { Email, GivenPassword, GivenUsername, Tokens, Id, Username } from '../../../src/api/fields.ts'
 import { Authorities } from '../../../src/api/roles.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
@@ -13,7 +13,7 @@ import { logSecurityEvent } from '../../../src/telemetry/security-events.ts'
 const Body = Type.Object({ username: GivenUsername, password: GivenPassword }, { additionalProperties: false })
 
 const SignedIn = Type.Object({
-  id: UserId,
+  id: Id,
   username: Username,
   email: Email,
   roles: Authorities,
@@ -40,7 +40,7 @@ export default (async (fastify, { config }) => {
     }
     const rehashed = await passwords.rehash(user.passwordHash, password)
     if (!rehashed) return user
-    await db.query(upgradePasswordHash(user.id, user.passwordHash, rehashed))
+    await db.query(replacePasswordHash(user.id, user.passwordHash, rehashed))
     return { ...user, passwordHash: rehashed }
   }
 

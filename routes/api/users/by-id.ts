@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { userById } from '../../../sql/users.ts'
-import { Message, UserId } from '../../../src/api/fields.ts'
+import { Message, Id } from '../../../src/api/fields.ts'
 import { RoleList, toRoles } from '../../../src/api/roles.ts'
 import { toUserResponse, UserResponse } from '../../../src/api/users.ts'
 import { ApiError } from '../../../src/errors.ts'
@@ -9,7 +9,7 @@ import { ApiError } from '../../../src/errors.ts'
 const sessionsEnded = { message: 'The sessions were ended.' }
 const deleted = { message: 'The user was deleted.' }
 
-const params = Type.Object({ id: UserId })
+const params = Type.Object({ id: Id })
 
 export default (async fastify => {
   const { users } = fastify

@@ -6,23 +6,24 @@ import { GivenPassword, Message, newPassword } from '../../../src/api/fields.ts'
 import { OwnUserResponse, toUserResponse } from '../../../src/api/users.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
-import { logSecurityEvent } from '../../../src/telemetry/security-events.ts'
+import { logSecurityEvent, type SecurityEvent } from '../../../src/telemetry/security-events.ts'
 
 const changed = { message: 'The password was changed.' }
 const deleted = { message: 'The user was deleted.' }
 
-/** The caller's own user. If it is deleted after the guard has admitted the caller, the token is invalid. */
+/** The caller's own user. */
 export default (async (fastify, { config }) => {
   const { db, passwords, users } = fastify
 
   /** Verifies the caller's password again: a stolen access token must not suffice for what follows. */
-  async function verifyPassword (request: FastifyRequest, password: string) {
+  async function verifyPassword (request: FastifyRequest, password: string, failure: SecurityEvent) {
     const [user] = await db.query(credentialsById(request.caller.userId))
+    // Deleted since the guard has admitted the caller.
     if (!user) throw new ApiError('ACCESS_TOKEN_INVALID')
     const matches = await fastify.throttleSignIn(user.username, request,
       async () => await passwords.verify(user.passwordHash, password))
     if (matches) return user
-    logSecurityEvent(request, 'authn_password_change_fail', { userId: user.id })
+    logSecurityEvent(request, failure, { userId: user.id })
     throw new ApiError('PASSWORD_INVALID')
   }
 
@@ -46,7 +47,7 @@ export default (async (fastify, { config }) => {
       response: { 200: Message(changed.message) }
     }
   }, async request => {
-    const user = await verifyPassword(request, request.body.currentPassword)
+    const user = await verifyPassword(request, request.body.currentPassword, 'authn_password_change_fail')
     fastify.rejectWeakPassword(request.body.newPassword, user)
     await users.changePassword(user.passwordHash, await passwords.hash(request.body.newPassword), request)
     return changed
@@ -63,7 +64,7 @@ export default (async (fastify, { config }) => {
       response: { 200: Message(deleted.message) }
     }
   }, async request => {
-    await verifyPassword(request, request.body.password)
+    await verifyPassword(request, request.body.password, 'authn_login_fail')
     await users.remove(request.caller.userId, request)
     return deleted
   })

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { RouteOptions } from 'fastify'
 import { test } from 'tap'
 import { errorResponses } from '../../../src/api/error-responses.ts'
-import { Message, UserId } from '../../../src/api/fields.ts'
+import { Message, Id } from '../../../src/api/fields.ts'
 import { codesOf, describe, exampleOf } from '../../../src/api/openapi.ts'
 
 test('an example is made of the examples in a schema', async t => {
@@ -22,7 +22,7 @@ const route = (changes: Partial<RouteOptions> = {}): RouteOptions => ({
   method: 'GET',
   url: '/api/users/:id',
   config: { access: 'admin' },
-  schema: { summary: 'Returns a user.', params: Type.Object({ id: UserId }), response: { 200: Message('done') } },
+  schema: { summary: 'Returns a user.', params: Type.Object({ id: Id }), response: { 200: Message('done') } },
   handler: async () => {},
   ...changes
 })
