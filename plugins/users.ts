@@ -13,7 +13,7 @@ import { logSecurityEvent, type SecurityEvent } from '../src/telemetry/security-
 
 /**
  * Changes of users. Each is one transaction with its audit event, and takes effect on every replica within
- * milliseconds. They throw ApiError USER_NOT_FOUND, or LAST_ADMIN if the service would be left without an enabled admin.
+ * milliseconds. They throw ApiError USER_NOT_FOUND, or LAST_ADMIN if no enabled admin would be left.
  */
 export interface Users {
   changeRoles (id: number, roles: readonly Role[], request: FastifyRequest): Promise<User>

@@ -30,7 +30,8 @@ const parameters = ({ userId, sessionId, generation }: RefreshClaims, { grace, i
 /**
  * A refresh, as one conditional UPDATE: of concurrent refreshes, each sees the result of the one before. (A SELECT
  * followed by an UPDATE let 18 of 20 succeed.) No indexed column changes, so the update is HOT. Presenting the same
- * token again only changes last_used_at. If there is no row, the token is rejected; `endRejectedSession` returns the reason.
+ * token again only changes last_used_at. If there is no row, the token is rejected, and `endRejectedSession` returns
+ * the reason.
  */
 export const rotateSession = statement({
   name: 'rotate_session',

@@ -42,7 +42,7 @@ CREATE TABLE refresh_tokens (
   -- 32 unsigned bits.
   generation bigint NOT NULL DEFAULT 0 CONSTRAINT refresh_tokens_generation_form CHECK (generation >= 0),
   -- When the previous 8 generations were superseded, newest first: element (generation - g) belongs to generation g.
-  -- No client needs more within the grace: one that rotates 8 times in 10 s does not present its first token again.
+  -- An older generation counts as reused, even within its grace.
   superseded_at timestamptz[] NOT NULL DEFAULT '{}'
     CONSTRAINT refresh_tokens_superseded_at_form CHECK (cardinality(superseded_at) <= 8),
   created_at timestamptz NOT NULL DEFAULT now(),
