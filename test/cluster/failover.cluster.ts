@@ -10,8 +10,8 @@ import {
 } from './machine.ts'
 import { Load } from './load.ts'
 
-// Three instances behind HAProxy, over a primary and a synchronous standby managed by Patroni, with the files of deploy/
-// of which only addresses, passwords and paths are replaced. Each machine is an address of the loopback network.
+// Three instances behind HAProxy, over a primary and a synchronous standby managed by Patroni. They use the files of
+// deploy/, with other addresses, passwords and paths. Each machine is an address of the loopback network.
 
 const BAR_SECONDS = 15
 const SUPERUSER = 'superuser-of-this-test'
