@@ -7,21 +7,21 @@ import { root, run, startDescribed } from './description.ts'
 const folder = join(root, 'examples', 'client')
 const bin = (name: string) => join(folder, 'node_modules', '.bin', name)
 
-test('the example client\'s types are those of the description', async t => {
+test('the types of the example client equal the description', async t => {
   const { file } = await startDescribed(t)
   const generated = join(await createFolder(t), 'schema.d.ts')
   t.equal((await run(bin('openapi-typescript'), [file, '-o', generated])).code, 0)
   t.equal(await readFile(join(folder, 'schema.d.ts'), 'utf8'), await readFile(generated, 'utf8'), 'npm run generate in examples/client')
 })
 
-test('the example client compiles, signs in, refreshes and is refused', async t => {
+test('the example client compiles, signs in, refreshes and prints errors', async t => {
   const built = await run(bin('tsc'), [], folder)
-  t.strictSame(built, { code: 0, output: '', said: '' })
+  t.strictSame(built, { code: 0, stdout: '', stderr: '' })
   const { origin } = await startDescribed(t, { ACCESS_TOKEN_TTL: 1 })
   const ran = await run('env', [`GATEHOUSE=${origin}`, process.execPath, 'dist/main.js', '--wait'], folder)
-  t.equal(ran.said, '')
+  t.equal(ran.stderr, '')
   t.equal(ran.code, 0)
-  t.strictSame(ran.output.split('\n'), [
+  t.strictSame(ran.stdout.split('\n'), [
     'waiting for the access token to expire',
     '200 User Content.',
     '403 { message: \'Require Admin Role!\', code: \'ADMIN_REQUIRED\' }',

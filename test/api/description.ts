@@ -9,20 +9,26 @@ import { createFolder } from '../support/folder.ts'
 
 export const root = join(import.meta.dirname, '..', '..')
 
-/** A program of test/api's own packages. */
+/** The path of a program of the packages of test/api. */
 export const tool = (name: string): string => join(import.meta.dirname, 'node_modules', '.bin', name)
 
+interface Result {
+  code: number
+  stdout: string
+  stderr: string
+}
+
 /** Runs a program to its end. */
-export async function run (file: string, args: string[], cwd = import.meta.dirname): Promise<{ code: number, output: string, said: string }> {
+export async function run (file: string, args: string[], cwd = import.meta.dirname): Promise<Result> {
   return await new Promise(resolve => {
-    execFile(file, args, { cwd, maxBuffer: 32 * 2 ** 20 }, (error, output, said) =>
-      resolve({ code: error ? Number(error.code ?? 1) : 0, output, said }))
+    execFile(file, args, { cwd, maxBuffer: 32 * 2 ** 20 }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code ?? 1) : 0, stdout, stderr }))
   })
 }
 
-/** The service, listening, and its description as a file. */
+/** Starts the service, and writes its OpenAPI description to a file. */
 export async function startDescribed (t: Test, overrides: Partial<Config> = {}) {
-  const service = await startApp(t, { LOG_LEVEL: 'silent', ...overrides })
+  const service = await startApp(t, { LOG_LEVEL: 'silent', DOCS: 'on', ...overrides })
   await service.app.listen({ port: 0, host: '127.0.0.1' })
   const file = join(await createFolder(t), 'openapi.json')
   await writeFile(file, JSON.stringify(service.app.swagger()))

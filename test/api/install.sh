@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs what npm run test:api runs beside the service: the judges of the description, the example's packages, and
-# Chromium from Debian's packages where it is missing.
+# Installs what npm run test:api needs: linters and a proxy for the description, the packages of the example client, and
+# Chromium from Debian's packages if it is missing.
 set -euo pipefail
 
 for folder in test/api examples/client; do
-  # Not again where nothing has changed: `npm ci` begins by removing what is there.
+  # Only after a change, because `npm ci` first removes what is installed.
   if [ ! "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ]; then
     npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund
   fi

@@ -8,14 +8,21 @@ import { createFolder } from '../support/folder.ts'
 import { until } from '../support/wait.ts'
 import { root, run } from './description.ts'
 
-test('the npm package runs the service by npx gatehouse', { timeout: 180_000 }, async t => {
+interface Packed {
+  filename: string
+  size: number
+  files: Array<{ path: string }>
+}
+
+test('npx gatehouse runs the service of the npm package', { timeout: 180_000 }, async t => {
   const folder = await createFolder(t)
   const packed = await run('npm', ['pack', '--json', '--pack-destination', folder], root)
-  t.equal(packed.code, 0, packed.said)
-  const [{ filename, size, files }]: [{ filename: string, size: number, files: Array<{ path: string }> }] = JSON.parse(packed.output)
+  t.equal(packed.code, 0, packed.stderr)
+  const [{ filename, size, files }] = JSON.parse(packed.stdout) as [Packed]
 
-  await t.test('it holds the built service, its documents and nothing else', async t => {
-    const others = files.map(({ path }) => path).filter(path => !/^dist\/(src|plugins|routes|sql)\/.*\.js(\.map)?$/.test(path))
+  await t.test('the package has the built service, its documents and nothing else', async t => {
+    const built = /^dist\/(src|plugins|routes|sql)\/.*\.js(\.map)?$/
+    const others = files.map(({ path }) => path).filter(path => !built.test(path))
     t.strictSame(others.filter(path => !/^dist\/sql\/migrations\/\d{4}\.do\.[\w-]+\.sql$/.test(path)).sort(),
       ['.env.example', 'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'])
     t.ok(others.some(path => path.endsWith('.sql')))
@@ -24,20 +31,29 @@ test('the npm package runs the service by npx gatehouse', { timeout: 180_000 }, 
 
   await writeFile(join(folder, 'package.json'), '{"private":true}')
   const installed = await run('npm', ['install', '--no-audit', '--no-fund', `./${filename}`], folder)
-  t.equal(installed.code, 0, installed.said)
-  t.equal((await run('npx', ['--no-install', 'gatehouse', 'keys', 'new', '--file', 'keys.json'], folder)).code, 0, 'its commands as well')
+  t.equal(installed.code, 0, installed.stderr)
 
-  // In a group of its own: npx does not pass signals on to what it runs.
-  const child = spawn('npx', ['--no-install', 'gatehouse'], {
-    cwd: folder, detached: true, env: { ...process.env, PORT: '0', HOST: '127.0.0.1', METRICS_PORT: '0' }, stdio: ['ignore', 'pipe', 'pipe']
+  await t.test('its commands work as well, and their usage names npx', async t => {
+    const gatehouse = async (...args: string[]) => await run('npx', ['--no-install', 'gatehouse', ...args], folder)
+    t.equal((await gatehouse('keys', 'new', '--file', 'keys.json')).code, 0)
+    t.match(await gatehouse('--help'), { code: 0, stdout: '  npx gatehouse create-admin --username NAME', stderr: '' })
+    t.match(await gatehouse('--version'), { code: 0, stdout: /^\d+\.\d+\.\d+\n$/ })
   })
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => { said += String(chunk) })
+
+  // In a process group of its own, because npx does not forward signals.
+  const child = spawn('npx', ['--no-install', 'gatehouse'], {
+    cwd: folder,
+    detached: true,
+    env: { ...process.env, PORT: '0', HOST: '127.0.0.1', METRICS_PORT: '0' },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => { output += String(chunk) })
   const ended = once(child, 'close')
   t.teardown(() => child.exitCode === null && process.kill(-Number(child.pid), 'SIGKILL'))
   const origin = await until('the service to listen', () => {
-    if (child.exitCode !== null) throw new Error(said)
-    return /Server listening at (http:[^"]+)/.exec(said)?.[1]
+    if (child.exitCode !== null) throw new Error(output)
+    return /Server listening at (http:[^"]+)/.exec(output)?.[1]
   }, 90_000)
   const post = async (path: string, body: object) => await fetch(`${origin}${path}`, {
     method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body)

@@ -4,71 +4,102 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { test, type Test } from 'tap'
 import { roles } from '../../src/access.ts'
-import { PASSWORD } from '../support/app.ts'
+import { PASSWORD, type SignedIn } from '../support/app.ts'
 import { until } from '../support/wait.ts'
 import { startDescribed, tool } from './description.ts'
 
-interface Violation { location: string[], severity: string, message: string }
+interface Violation {
+  location: string[]
+  severity: string
+  message: string
+}
 
-/** Prism between a client and the service: it compares what passes with the description. */
+interface Request {
+  method: string
+  path: string
+  /** an access token */
+  token?: string
+  body?: unknown
+}
+
+const violationsOf = (response: Response) => JSON.parse(response.headers.get('sl-violations') ?? '[]') as Violation[]
+
+/** Starts Prism as a proxy of the service. It compares requests and responses with the description. */
 async function startProxy (t: Test, file: string, origin: string): Promise<string> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   server.close()
   await once(server, 'close')
-  const prism = spawn(tool('prism'), ['proxy', file, origin, '--host', '127.0.0.1', '--port', String(port)], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let said = ''
-  for (const stream of [prism.stdout, prism.stderr]) stream.on('data', chunk => { said += String(chunk) })
+  const args = ['proxy', file, origin, '--host', '127.0.0.1', '--port', String(port)]
+  const prism = spawn(tool('prism'), args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [prism.stdout, prism.stderr]) {
+    stream.on('data', (chunk: Buffer) => { output += String(chunk) })
+  }
   t.teardown(() => prism.kill('SIGKILL'))
-  await until('Prism to listen', () => said.includes('Prism is listening') || (prism.exitCode !== null && Promise.reject(new Error(said))))
+  await until('Prism to listen', () => {
+    if (prism.exitCode !== null) throw new Error(output)
+    return output.includes('Prism is listening')
+  })
   return `http://127.0.0.1:${port}`
 }
 
-test('what the service answers is what its description says', async t => {
+test('every response is as the description says', async t => {
   const { file, origin, signUp, app } = await startDescribed(t, { SIGNUP_ROLES: [...roles] })
   const proxy = await startProxy(t, file, origin)
   const seen = new Set<string>()
 
-  /** Sends a request by the proxy. @returns the reply, and what of request and reply is not as described */
-  async function send (method: string, path: string, { token, body }: { token?: string | undefined, body?: unknown } = {}) {
-    const reply = await fetch(`${proxy}${path}`, {
+  /** Sends a request through the proxy. @returns the response, and what of the request is not as described */
+  async function send<Body = Record<string, unknown>> ({ method, path, token, body }: Request) {
+    const response = await fetch(`${proxy}${path}`, {
       method,
-      headers: { ...token !== undefined && { 'x-access-token': token }, ...body !== undefined && { 'content-type': 'application/json' } },
+      headers: {
+        ...token !== undefined && { 'x-access-token': token }, ...body !== undefined && { 'content-type': 'application/json' }
+      },
       ...body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }
     })
-    const text = await reply.text()
-    t.notMatch(reply.headers.get('content-type'), 'problem+json', `${method} ${path}: ${text}`)
-    const violations: Violation[] = JSON.parse(reply.headers.get('sl-violations') ?? '[]')
-    const of = (side: string) => violations.filter(({ location }) => location[0] === side).map(({ location, message }) => `${location.join('.')}: ${message}`)
-    t.strictSame(of('response'), [], `${method} ${path} ${reply.status}`)
-    seen.add(`${method} ${path.replace(/\/\d+/, '/:id').replace(/\/sessions\/.*/, '/sessions/:id').replace(/\?.*/, '')} ${reply.status}`)
-    return { status: reply.status, body: text.startsWith('{') ? JSON.parse(text) : text, request: of('request') }
+    const text = await response.text()
+    t.notMatch(response.headers.get('content-type'), 'problem+json', `${method} ${path}: ${text}`)
+    const of = (side: string) => violationsOf(response).filter(({ location }) => location[0] === side)
+      .map(({ location, message }) => `${location.join('.')}: ${message}`)
+    t.strictSame(of('response'), [], `${method} ${path} ${response.status}`)
+    const route = path.replace(/\/\d+/, '/:id').replace(/\/sessions\/.*/, '/sessions/:id').replace(/\?.*/, '')
+    seen.add(`${method} ${route} ${response.status}`)
+    return { status: response.status, body: (text.startsWith('{') ? JSON.parse(text) : text) as Body, request: of('request') }
   }
 
-  /** A request that is as described. */
-  async function good (status: number, method: string, path: string, options: { token?: string, body?: unknown } = {}) {
-    const reply = await send(method, path, options)
-    t.strictSame([reply.status, reply.request], [status, []], `${method} ${path} ${JSON.stringify(reply.body)}`)
-    return reply.body
+  /** Sends a request that is as described. */
+  async function good<Body = Record<string, unknown>> (
+    status: number, method: string, path: string, options: { token?: string, body?: unknown } = {}
+  ) {
+    const response = await send<Body>({ method, path, ...options })
+    t.strictSame([response.status, response.request], [status, []], `${method} ${path} ${JSON.stringify(response.body)}`)
+    return response.body
   }
 
-  const account = (username: string, held: readonly string[] = ['user']) => ({ username, email: `${username}@example.com`, password: PASSWORD, roles: held })
+  const user = (username: string, held: readonly string[] = ['user']) =>
+    ({ username, email: `${username}@example.com`, password: PASSWORD, roles: held })
   await good(200, 'GET', '/')
-  for (const path of ['/health/live', '/health/ready', '/.well-known/jwks.json', '/api/test/all']) await good(200, 'GET', path)
-  for (const [name, held] of [['ann', ['user']], ['max', ['moderator']], ['root', ['user', 'admin', 'moderator']]] as const) {
-    await good(200, 'POST', '/api/auth/signup', { body: account(name, held) })
+  for (const path of ['/health/live', '/health/ready', '/.well-known/jwks.json', '/api/test/all']) {
+    await good(200, 'GET', path)
   }
-  await good(400, 'POST', '/api/auth/signup', { body: account('ann') })
+  for (const [name, held] of Object.entries({ ann: ['user'], max: ['moderator'], root: ['user', 'admin', 'moderator'] })) {
+    await good(200, 'POST', '/api/auth/signup', { body: user(name, held) })
+  }
+  await good(400, 'POST', '/api/auth/signup', { body: user('ann') })
   await good(404, 'POST', '/api/auth/signin', { body: { username: 'nobody', password: PASSWORD } })
   await good(401, 'POST', '/api/auth/signin', { body: { username: 'ann', password: 'wrong' } })
-  const signIn = async (username: string) => await good(200, 'POST', '/api/auth/signin', { body: { username, password: PASSWORD } })
+  const signIn = async (username: string) =>
+    await good<SignedIn>(200, 'POST', '/api/auth/signin', { body: { username, password: PASSWORD } })
   const ann = await signIn('ann')
   const root = await signIn('root')
   const token = root.accessToken
-  const { refreshToken } = await good(200, 'POST', '/api/auth/refreshtoken', { body: { refreshToken: ann.refreshToken } })
+  const { refreshToken } = await good<SignedIn>(200, 'POST', '/api/auth/refreshtoken', {
+    body: { refreshToken: ann.refreshToken }
+  })
   await good(403, 'POST', '/api/auth/refreshtoken', { body: { refreshToken: 'forged' } })
-  for (const board of ['user', 'mod', 'admin']) await good(200, 'GET', `/api/test/${board}`, { token })
+  for (const name of ['user', 'mod', 'admin']) await good(200, 'GET', `/api/test/${name}`, { token })
   await good(403, 'GET', '/api/test/mod', { token: ann.accessToken })
   await good(403, 'GET', '/api/test/admin', { token: ann.accessToken })
   await good(401, 'GET', '/api/test/user', { token: 'garbage' })
@@ -82,13 +113,15 @@ test('what the service answers is what its description says', async t => {
   await good(403, 'POST', '/api/auth/signin', { body: { username: 'ann', password: PASSWORD } })
   await good(200, 'PUT', `/api/users/${ann.id}/disabled`, { token, body: { disabled: false } })
   await good(200, 'GET', '/api/audit', { token })
-  const { sessions } = await good(200, 'GET', '/api/auth/sessions', { token })
+  const { sessions } = await good<{ sessions: unknown[] }>(200, 'GET', '/api/auth/sessions', { token })
   t.ok(sessions.length > 0)
   await good(404, 'DELETE', '/api/auth/sessions/00000000-0000-7000-8000-000000000000', { token })
   await good(200, 'DELETE', `/api/users/${ann.id}/sessions`, { token })
   await good(200, 'POST', '/api/auth/signout', { body: { refreshToken } })
   const again = await signIn('ann')
-  await good(200, 'PUT', '/api/users/me/password', { token: again.accessToken, body: { currentPassword: PASSWORD, newPassword: 'battery staple' } })
+  await good(200, 'PUT', '/api/users/me/password', {
+    token: again.accessToken, body: { currentPassword: PASSWORD, newPassword: 'battery staple' }
+  })
   await good(401, 'DELETE', '/api/users/me', { token: again.accessToken, body: { password: 'wrong' } })
   await good(200, 'DELETE', '/api/users/me', { token: again.accessToken, body: { password: 'battery staple' } })
   const max = await signIn('max')
@@ -99,27 +132,37 @@ test('what the service answers is what its description says', async t => {
   const last = await signIn('root')
   await good(200, 'POST', '/api/auth/signout/all', { token: last.accessToken })
 
-  // Requests that are not as described are answered as described.
-  t.match(await send('GET', '/api/test/user'), { status: 403, request: [/^request/] })
-  t.match(await send('POST', '/api/auth/signin', { body: { username: 'ann' } }), { status: 400, request: [/^request/] })
-  t.match(await send('POST', '/api/auth/refreshtoken', { body: {} }), { status: 403 })
-  t.match(await send('GET', '/api/users/zero', { token: root.accessToken }), { status: 401 })
+  // Responses to requests that are not as described are as described.
+  t.match(await send({ method: 'GET', path: '/api/test/user' }), { status: 403, request: [/^request/] })
+  t.match(await send({ method: 'POST', path: '/api/auth/signin', body: { username: 'ann' } }), { status: 400, request: [/^request/] })
+  t.match(await send({ method: 'POST', path: '/api/auth/refreshtoken', body: {} }), { status: 403 })
+  t.match(await send({ method: 'GET', path: '/api/users/zero', token: root.accessToken }), { status: 401 })
   await signUp('zoe', ['admin'])
   const zoe = await signIn('zoe')
-  t.match(await send('GET', '/api/users/zero', { token: zoe.accessToken }), { status: 400, request: [/^request/] })
+  const invalid = await send({ method: 'GET', path: '/api/users/zero', token: zoe.accessToken })
+  t.match(invalid, { status: 400, request: [/^request/] })
 
-  const described = Object.entries<Record<string, object>>(Object(app.swagger()).paths).flatMap(([path, operations]) =>
+  const { paths } = app.swagger() as { paths: Record<string, Record<string, unknown>> }
+  const described = Object.entries(paths).flatMap(([path, operations]) =>
     Object.keys(operations).map(method => `${method.toUpperCase()} ${path.replace(/\{\w+\}/, ':id')}`))
-  const walked = new Set([...seen].map(line => line.split(' ').slice(0, 2).join(' ')))
-  t.strictSame(described.filter(operation => !walked.has(operation)), [], 'every operation was walked through')
+  const called = new Set([...seen].map(line => line.split(' ').slice(0, 2).join(' ')))
+  t.strictSame(described.filter(operation => !called.has(operation)), [], 'every operation was called')
 })
 
-test('a reply that is not as described would be found', async t => {
+interface Described {
+  paths: {
+    '/health/live': {
+      get: { responses: { 200: { content: { 'application/json': { schema: { properties: Record<string, object> } } } } } }
+    }
+  }
+}
+
+test('a response that is not as described is found', async t => {
   const { file, origin } = await startDescribed(t)
-  const description = JSON.parse(await readFile(file, 'utf8'))
-  description.paths['/health/live'].get.responses['200'].content['application/json'].schema.properties.status = { type: 'integer' }
+  const description = JSON.parse(await readFile(file, 'utf8')) as Described
+  const { schema } = description.paths['/health/live'].get.responses[200].content['application/json']
+  schema.properties['status'] = { type: 'integer' }
   await writeFile(file, JSON.stringify(description))
   const proxy = await startProxy(t, file, origin)
-  const reply = await fetch(`${proxy}/health/live`)
-  t.match(JSON.parse(reply.headers.get('sl-violations') ?? '[]'), [{ location: ['response', 'body', 'status'] }])
+  t.match(violationsOf(await fetch(`${proxy}/health/live`)), [{ location: ['response', 'body', 'status'] }])
 })

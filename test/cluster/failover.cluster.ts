@@ -5,13 +5,13 @@ import pg from 'pg'
 import { test, type Test } from 'tap'
 import { until } from '../support/wait.ts'
 import {
-  createFolder, deployed, freePort, type Instance, killPostgres, listens, POSTGRES_BIN, signIn, send, start, startInstance,
-  type Started, writeFor
+  createFolder, deployed, freePort, type Instance, killPostgres, listens, POSTGRES_BIN, send, signIn, start,
+  startInstance, type Started, writeFor
 } from './machine.ts'
 import { Load } from './load.ts'
 
-// Three instances behind HAProxy over a primary and a synchronous standby that Patroni manages: the files of deploy/,
-// in which only addresses, passwords and paths are put in. Machines are addresses of the loopback network.
+// Three instances behind HAProxy, over a primary and a synchronous standby managed by Patroni. They use the files of
+// deploy/, with other addresses, passwords and paths. Each machine is an address of the loopback network.
 
 const BAR_SECONDS = 15
 const SUPERUSER = 'superuser-of-this-test'
@@ -36,7 +36,7 @@ async function startPatroni (t: Test, folder: string, ports: Ports, node: 1 | 2)
     ['10.0.0.31:2379', `${network}31:${ports.etcd}`],
     ['/var/lib/postgresql/gatehouse', join(folder, name)],
     ['/var/lib/postgresql/.pgpass-gatehouse', join(folder, `${name}.pgpass`)],
-    // One port for both nodes is one name for their sockets.
+    // Both nodes have the same port, and so would have the same socket file.
     ['unix_socket_directories: /var/run/postgresql', 'unix_socket_directories: \'\''],
     ['/usr/lib/postgresql/15/bin', POSTGRES_BIN],
     ['change-me-superuser', SUPERUSER]
@@ -71,9 +71,11 @@ async function startHaproxy (t: Test, folder: string, ports: Ports): Promise<voi
   if (haproxy.end() !== undefined) throw new Error(haproxy.output())
 }
 
-/** Asks a node, or whichever is primary, as its superuser. */
+/** Runs a statement on a node as its superuser. */
 async function ask (host: string, port: string, text: string, database = 'postgres'): Promise<Array<Record<string, unknown>>> {
-  const client = new pg.Client({ host, port: Number(port), user: 'postgres', password: SUPERUSER, database, connectionTimeoutMillis: 2000 })
+  const client = new pg.Client({
+    host, port: Number(port), user: 'postgres', password: SUPERUSER, database, connectionTimeoutMillis: 2000
+  })
   client.on('error', () => {})
   try {
     await client.connect()
@@ -83,10 +85,10 @@ async function ask (host: string, port: string, text: string, database = 'postgr
   }
 }
 
-test('the primary dies under load, and nothing that was acknowledged is lost', async t => {
+test('the primary is killed under load, and nothing that was acknowledged is lost', async t => {
   const folder = await createFolder(t)
-  const [service, postgres, patroni, etcd] = await Promise.all([freePort(), freePort(), freePort(), freePort()]).then(all => all.map(String))
-  const ports: Ports = { service: service ?? '', postgres: postgres ?? '', patroni: patroni ?? '', etcd: etcd ?? '' }
+  const port = async () => String(await freePort())
+  const ports: Ports = { service: await port(), postgres: await port(), patroni: await port(), etcd: await port() }
   await startEtcd(t, folder, ports)
   const first = await startPatroni(t, folder, ports, 1)
   await startHaproxy(t, folder, ports)
@@ -113,7 +115,7 @@ test('the primary dies under load, and nothing that was acknowledged is lost', a
   const load = new Load(url, 50)
   load.begin()
   await sleep(8000)
-  t.strictSame(load.refusedSince(0), [], 'before, every request is answered with 200')
+  t.strictSame(load.failedSince(0), [], 'before, the status of every response is 200')
 
   const killed = Date.now()
   first.kill('SIGKILL')
@@ -122,14 +124,15 @@ test('the primary dies under load, and nothing that was acknowledged is lost', a
   await sleep(8000)
   await load.finish()
 
-  const refused = load.refusedSince(killed)
-  const away = (Math.max(killed, ...refused.map(request => request.began)) - killed) / 1000
+  const failed = load.failedSince(killed)
+  const away = (Math.max(killed, ...failed.map(request => request.began)) - killed) / 1000
   t.comment(`${load.total()} requests at 50/s: ${load.summary()}`)
-  t.comment(`the first write came ${(load.firstWriteSince(killed) - killed) / 1000} s after the primary's death, the last request refused began ${away} s after it`)
-  t.ok(away < BAR_SECONDS, `after ${BAR_SECONDS} s every request is answered with 200 again`)
-  t.strictSame(load.statuses().filter(status => status !== 200 && status !== 503), [], 'no reply but 200 and 503')
-  t.strictSame(refused.filter(request => request.code === undefined), [], 'each 503 is the service\'s own')
-  t.strictSame(refused.filter(request => request.path === 'test/all'), [], 'what needs no database is served all along')
+  const firstWrite = (load.firstWriteSince(killed) - killed) / 1000
+  t.comment(`first write ${firstWrite} s after the end of the primary, last failed request sent ${away} s after it`)
+  t.ok(away < BAR_SECONDS, `after ${BAR_SECONDS} s the status of every response is 200 again`)
+  t.strictSame(load.statuses().filter(status => status !== 200 && status !== 503), [], 'no status but 200 and 503')
+  t.strictSame(failed.filter(request => request.code === undefined), [], 'each 503 comes from the service')
+  t.strictSame(failed.filter(request => request.path === 'test/all'), [], 'requests that need no database succeed all the time')
 
   const { names, chains } = load.acknowledged()
   t.comment(`${names.length} sign-ups and ${chains.length} sessions were acknowledged`)
@@ -139,13 +142,13 @@ test('the primary dies under load, and nothing that was acknowledged is lost', a
   t.strictSame(lost, [], 'every acknowledged sign-up can sign in')
   const ended = []
   for (const { refreshToken } of chains) {
-    const reply = await send(url, 'auth/refreshtoken', { body: { refreshToken } })
-    if (reply.status !== 200) ended.push(reply)
+    const response = await send(url, 'auth/refreshtoken', { body: { refreshToken } })
+    if (response.status !== 200) ended.push(response)
   }
-  t.strictSame(ended, [], 'no session is lost: every chain of refreshes goes on')
-  t.strictSame(instances.map(instance => instance.end()), [undefined, undefined, undefined], 'no instance ended')
+  t.strictSame(ended, [], 'no session is lost')
+  t.strictSame(instances.map(instance => instance.end()), [undefined, undefined, undefined], 'no instance exited')
 
-  await t.test('the old primary comes back as the standby, and nothing is refused', async t => {
+  await t.test('the old primary returns as the standby, and no request fails', async t => {
     const returned = Date.now()
     const again = new Load(url, 50)
     again.begin()
@@ -154,10 +157,10 @@ test('the primary dies under load, and nothing that was acknowledged is lost', a
     await sleep(2000)
     await again.finish()
     t.comment(`${(Date.now() - returned) / 1000} s; ${again.summary()}`)
-    t.strictSame(again.refusedSince(0), [])
+    t.strictSame(again.failedSince(0), [])
     t.strictSame([second.end(), third.end()], [undefined, undefined])
   })
 
   for (const instance of instances) instance.kill('SIGTERM')
-  t.strictSame(await Promise.all(instances.map(async instance => await instance.ended)), [0, 0, 0], 'SIGTERM ends each with 0')
+  t.strictSame(await Promise.all(instances.map(async instance => await instance.ended)), [0, 0, 0], 'each exits with 0 on SIGTERM')
 })

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs from Debian's packages what the cluster tests run, where it is missing. None of it is started as a service.
+# Installs the missing programs of the cluster tests from Debian's packages, and starts none of them as a service.
 set -euo pipefail
 
 missing=()
@@ -14,7 +14,7 @@ if [ "$(id -u)" -ne 0 ]; then
   exit 1
 fi
 
-# Debian's way to say that a package's service must not start (invoke-rc.d(8)).
+# With this file, Debian does not start the services of new packages (invoke-rc.d(8)).
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   trap 'rm -f "$policy"' EXIT

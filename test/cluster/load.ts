@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { account, type Reply, send, signIn } from './machine.ts'
+import { type Response, send, signIn, signUpBody } from './machine.ts'
 
 interface Sent {
   path: string
@@ -19,7 +19,7 @@ interface Session {
 
 const PASSIVE = ['test/all', 'test/user', 'users/me']
 
-/** Requests at a steady rate, whether or not the ones before are answered, and a memory of what was acknowledged. */
+/** Sends requests at a steady rate, however long their responses take, and records what was acknowledged. */
 export class Load {
   readonly #url: string
   readonly #pause: number
@@ -38,7 +38,7 @@ export class Load {
   begin (): void {
     const began = performance.now()
     this.#timer = setInterval(() => {
-      // A late timer makes up for what it missed.
+      // Makes up for a late timer.
       while (this.#count * this.#pause < performance.now() - began) {
         const request = this.#next(this.#count++).finally(() => this.#open.delete(request))
         this.#open.add(request)
@@ -62,14 +62,14 @@ export class Load {
 
   async #signUp (): Promise<void> {
     const name = `user${randomBytes(6).toString('hex')}`
-    const { status } = await this.#note('auth/signup', async () => await send(this.#url, 'auth/signup', { body: account(name) }))
+    const { status } = await this.#record('auth/signup', async () => await send(this.#url, 'auth/signup', { body: signUpBody(name) }))
     if (status === 200) this.#names.push(name)
   }
 
   async #signIn (): Promise<void> {
     const name = pick(this.#names)
     if (!name) return
-    const { status, body } = await this.#note('auth/signin', async () => await signIn(this.#url, name))
+    const { status, body } = await this.#record('auth/signin', async () => await signIn(this.#url, name))
     if (status === 200) this.#sessions.push({ name, ...tokens(body), busy: false })
   }
 
@@ -78,7 +78,7 @@ export class Load {
     if (!session) return
     session.busy = true
     const { refreshToken } = session
-    const { status, body } = await this.#note('auth/refreshtoken', async () =>
+    const { status, body } = await this.#record('auth/refreshtoken', async () =>
       await send(this.#url, 'auth/refreshtoken', { body: { refreshToken } }))
     if (status === 200) Object.assign(session, tokens(body))
     session.busy = false
@@ -86,21 +86,22 @@ export class Load {
 
   async #read (path: string): Promise<void> {
     const session = pick(this.#sessions)
-    if (session) await this.#note(path, async () => await send(this.#url, path, { token: session.accessToken }))
+    if (session) await this.#record(path, async () => await send(this.#url, path, { token: session.accessToken }))
   }
 
-  async #note (path: string, request: () => Promise<Reply>): Promise<Reply> {
+  async #record (path: string, request: () => Promise<Response>): Promise<Response> {
     const began = Date.now()
-    const reply = await request()
-    this.#sent.push({ path, began, ended: Date.now(), status: reply.status, code: reply.body['code'] ?? reply.body['error'] })
-    return reply
+    const response = await request()
+    const { status, body } = response
+    this.#sent.push({ path, began, ended: Date.now(), status, code: body['code'] ?? body['error'] })
+    return response
   }
 
   total = (): number => this.#sent.length
 
   statuses = (): number[] => [...new Set(this.#sent.map(({ status }) => status))].sort()
 
-  refusedSince = (time: number): Sent[] => this.#sent.filter(({ began, status }) => began >= time && status !== 200)
+  failedSince = (time: number): Sent[] => this.#sent.filter(({ began, status }) => began >= time && status !== 200)
 
   #writes = (time: number): Sent[] =>
     this.#sent.filter(({ path, began, status }) => path.startsWith('auth/') && began >= time && status === 200)
@@ -111,14 +112,14 @@ export class Load {
 
   acknowledged = (): { names: string[], chains: Session[] } => ({ names: this.#names, chains: this.#sessions })
 
-  /** How many of each answer: "auth/signup 200 ×40, …". */
+  /** The number of responses of each kind: "auth/signup 200 ×40, …". */
   summary (): string {
     const counts = new Map<string, number>()
     for (const { path, status, code } of this.#sent) {
-      const answer = [path, status, code].filter(Boolean).join(' ')
-      counts.set(answer, (counts.get(answer) ?? 0) + 1)
+      const kind = [path, status, code].filter(Boolean).join(' ')
+      counts.set(kind, (counts.get(kind) ?? 0) + 1)
     }
-    return [...counts].sort().map(([answer, count]) => `${answer} ×${count}`).join(', ')
+    return [...counts].sort().map(([kind, count]) => `${kind} ×${count}`).join(', ')
   }
 }
 

@@ -1,5 +1,4 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { appendFile, chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
@@ -7,9 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
+import { errorCode, property } from '../../src/unknown.ts'
 import { until } from '../support/wait.ts'
 
-// What the cluster tests start, and how all of it ends again.
+// Starts what the cluster tests need, and stops it at their end.
 
 const exec = promisify(execFile)
 
@@ -19,10 +19,10 @@ const ROOT = join(import.meta.dirname, '..', '..')
 export const POSTGRES_BIN = readdirSync('/usr/lib/postgresql').map(Number).sort((a, b) => b - a)
   .map(version => `/usr/lib/postgresql/${version}/bin`)[0] ?? ''
 
-/** The user that PostgreSQL, etcd and the poolers run as: some of them refuse to be root. */
+/** The user as whom PostgreSQL, etcd and PgBouncer run. Some of them refuse to run as root. */
 const asPostgres = ['setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups']
 
-/** A folder of the test's own that the user postgres may write to. */
+/** Creates a folder that the user postgres may write to, and that is removed at the end. */
 export async function createFolder (t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'gatehouse-cluster-'))
   await chmod(folder, 0o755)
@@ -42,7 +42,7 @@ export async function writeFor (path: string, text: string, mode = 0o600): Promi
   return path
 }
 
-/** A port that nobody listens on; kept from being given out twice. */
+/** Finds a free port, and never the same one twice. */
 const taken = new Set<number>()
 export async function freePort (): Promise<number> {
   const server = createServer()
@@ -55,11 +55,11 @@ export async function freePort (): Promise<number> {
   return port
 }
 
-/** A file of deploy/ with the test's addresses and ports in place of the example's. */
+/** Reads a file of deploy/, with the addresses and ports of the test instead of those of the example. */
 export async function deployed (name: string, replace: Array<[from: string | RegExp, to: string]>): Promise<string> {
   let text = await readFile(join(ROOT, 'deploy', name), 'utf8')
   for (const [from, to] of replace) {
-    if (text.split(from).length === 1) throw new Error(`${name} has nothing like ${String(from)} any more`)
+    if (text.split(from).length === 1) throw new Error(`${name} has no ${String(from)}`)
     text = text.replaceAll(from, to)
   }
   return text
@@ -80,19 +80,21 @@ interface Options {
   root?: boolean
 }
 
-/** A program in the background, its words in a file `<name>.log`, killed at the end of the test. */
+/** Starts a program, with its output in a file `<name>.log`. It is killed at the end of the test. */
 export function start (t: Test, name: string, command: string[], { env = {}, folder, root = false }: Options): Started {
   const log = join(folder, `${name}.log`)
   const to = openSync(log, 'a')
   const [program = '', ...args] = root ? command : [...asPostgres, ...command]
   const child: ChildProcess = spawn(program, args, {
     cwd: folder,
-    // Nothing of the test runner's: no loaders, no coverage, no settings of the caller's shell.
+    // Without the loaders, the coverage and the settings of this process.
     env: { PATH: process.env['PATH'], LANG: 'C.UTF-8', HOME: folder, ...env },
     stdio: ['ignore', to, to]
   })
   closeSync(to)
-  const ended = once(child, 'exit').then(([code, signal]) => code ?? signal)
+  const ended = new Promise<number | string>(resolve => {
+    child.once('exit', (code, signal) => { resolve(code ?? String(signal)) })
+  })
   const started = {
     pid: Number(child.pid),
     end: () => child.exitCode ?? child.signalCode ?? undefined,
@@ -113,9 +115,9 @@ export async function run (command: string[], cwd = '/'): Promise<string> {
   return (await exec(program, args, { cwd })).stdout
 }
 
-/** Kills every process of a PostgreSQL at once, as the loss of its machine does. */
+/** Kills every process of a PostgreSQL at once, like the loss of its machine. */
 export async function killPostgres (data: string): Promise<void> {
-  await until('every process of it to be gone', () => {
+  await until('the end of its processes', () => {
     const own = processesIn(data)
     for (const pid of own) end(pid)
     return own.length === 0
@@ -126,12 +128,12 @@ function end (pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
   } catch (error) {
-    // Its parent's death may have ended it since it was found.
-    if (Object(error).code !== 'ESRCH') throw error
+    // It may have ended with its parent since it was found.
+    if (errorCode(error) !== 'ESRCH') throw error
   }
 }
 
-/** The processes whose working folder is this one, as those of a PostgreSQL's have its data folder. */
+/** The processes with this working directory. Those of PostgreSQL have its data folder. */
 function processesIn (folder: string): number[] {
   return readdirSync('/proc').filter(name => /^\d+$/.test(name)).filter(pid => {
     try {
@@ -144,12 +146,23 @@ function processesIn (folder: string): number[] {
 
 export const PASSWORD = 'only-in-this-test'
 
-/** A PostgreSQL of the test's own, with the user postgres and PASSWORD. */
-export async function startPostgres (t: Test, { conf = [], hba = 'host all all 127.0.0.1/32 scram-sha-256' }: { conf?: string[], hba?: string } = {}): Promise<{ port: number, folder: string }> {
+interface PostgresOptions {
+  /** lines of postgresql.conf */
+  conf?: string[]
+  /** pg_hba.conf */
+  hba?: string
+}
+
+/** Starts a PostgreSQL with the user postgres and PASSWORD. */
+export async function startPostgres (
+  t: Test,
+  { conf = [], hba = 'host all all 127.0.0.1/32 scram-sha-256' }: PostgresOptions = {}
+): Promise<{ port: number, folder: string }> {
   const [folder, port] = [await createFolder(t), await freePort()]
   const data = join(folder, 'data')
   const passwordFile = await writeFor(join(folder, 'password'), PASSWORD)
-  await run([...asPostgres, `${POSTGRES_BIN}/initdb`, '-D', data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '-E', 'UTF8'])
+  await run([...asPostgres, `${POSTGRES_BIN}/initdb`, '-D', data, '-U', 'postgres', '-A', 'scram-sha-256',
+    `--pwfile=${passwordFile}`, '-E', 'UTF8'])
   await appendFile(join(data, 'postgresql.conf'), [
     '', 'listen_addresses = \'127.0.0.1\'', 'unix_socket_directories = \'\'', `port = ${port}`, ...conf, ''
   ].join('\n'))
@@ -163,7 +176,7 @@ export interface Instance extends Started {
   url: string
 }
 
-/** Hashes cheap enough for a test, limits wider than its load; a setting this version does not have is ignored. */
+/** Cheap hashes, and limits above the load of the tests. */
 const SETTINGS = {
   JWT_SECRET: 'a secret of the cluster tests, at least 32 bytes',
   ARGON2_MEMORY_KIB: '1024',
@@ -173,8 +186,13 @@ const SETTINGS = {
   RATE_LIMIT_REFRESH: '100000'
 }
 
-/** The built service as a process, not necessarily listening yet. */
-export async function startInstance (t: Test, folder: string, name: string, env: Record<string, string>): Promise<Instance> {
+/** Starts the built service. It does not necessarily listen yet. */
+export async function startInstance (
+  t: Test,
+  folder: string,
+  name: string,
+  env: Record<string, string>
+): Promise<Instance> {
   const { HOST = '127.0.0.1', PORT = String(await freePort()) } = env
   const home = join(folder, name)
   await mkdir(home)
@@ -190,39 +208,46 @@ export const listens = async (instance: Instance): Promise<void> => {
   }, 60_000)
 }
 
-export interface Reply {
+export interface Response {
   status: number
   body: Record<string, unknown>
 }
 
-/** One request; a connection that fails is status 0. */
-export async function send (url: string, path: string, { body, token }: { body?: unknown, token?: string } = {}): Promise<Reply> {
+interface Request {
+  body?: unknown
+  /** an access token */
+  token?: string
+}
+
+/** Sends a request. The status of a failed connection is 0. */
+export async function send (url: string, path: string, { body: sent, token }: Request = {}): Promise<Response> {
   try {
-    const reply = await fetch(`${url}/api/${path}`, {
+    const response = await fetch(`${url}/api/${path}`, {
       headers: { 'content-type': 'application/json', ...token !== undefined && { 'x-access-token': token } },
-      ...body !== undefined && { method: 'POST', body: JSON.stringify(body) },
+      ...sent !== undefined && { method: 'POST', body: JSON.stringify(sent) },
       signal: AbortSignal.timeout(30_000)
     })
-    const text = await reply.text()
-    return { status: reply.status, body: text.startsWith('{') ? JSON.parse(text) : { text } }
+    const text = await response.text()
+    const body = text.startsWith('{') ? JSON.parse(text) as Record<string, unknown> : { text }
+    return { status: response.status, body }
   } catch (error) {
-    return { status: 0, body: { error: String(Object(error).cause ?? error) } }
+    return { status: 0, body: { error: String(property(error, 'cause') ?? error) } }
   }
 }
 
-export const account = (username: string) => ({ username, email: `${username}@example.com`, password: 'correct horse' })
+export const signUpBody = (username: string) => ({ username, email: `${username}@example.com`, password: 'correct horse' })
 
-export const signIn = async (url: string, username: string): Promise<Reply> =>
+export const signIn = async (url: string, username: string): Promise<Response> =>
   await send(url, 'auth/signin', { body: { username, password: 'correct horse' } })
 
-/** Sign-up, sign-in, a refresh, the caller's own account and a board; every reply has to be a 200. */
+/** Signs up, signs in, refreshes, and sends two requests with the token. Every status has to be 200. */
 export async function walk (t: Test, url: string, username: string): Promise<void> {
-  const signedUp = await send(url, 'auth/signup', { body: account(username) })
+  const signedUp = await send(url, 'auth/signup', { body: signUpBody(username) })
   const signedIn = await signIn(url, username)
   const refreshed = await send(url, 'auth/refreshtoken', { body: { refreshToken: signedIn.body['refreshToken'] } })
   const token = String(refreshed.body['accessToken'])
   const me = await send(url, 'users/me', { token })
-  const board = await send(url, 'test/user', { token })
-  t.strictSame([signedUp, signedIn, refreshed, me, board].map(reply => reply.status), [200, 200, 200, 200, 200])
+  const user = await send(url, 'test/user', { token })
+  t.strictSame([signedUp, signedIn, refreshed, me, user].map(response => response.status), [200, 200, 200, 200, 200])
   t.equal(me.body['username'], username)
 }

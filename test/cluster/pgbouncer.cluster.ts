@@ -6,8 +6,8 @@ import {
   createFolder, deployed, freePort, listens, PASSWORD, run, start, startInstance, startPostgres, walk, writeFor
 } from './machine.ts'
 
-/** Before it PgBouncer knows nothing of prepared statements, in transaction mode they then fail. */
-const KNOWS_PREPARED = 1.21
+/** The first version that supports prepared statements in transaction mode. In earlier ones they fail. */
+const SUPPORTS_PREPARED = 1.21
 
 test('PgBouncer in transaction mode between the service and PostgreSQL', async t => {
   const version = Number(/PgBouncer (\d+\.\d+)/.exec(await run(['pgbouncer', '--version']))?.[1])
@@ -19,28 +19,28 @@ test('PgBouncer in transaction mode between the service and PostgreSQL', async t
     ['listen_addr = 0.0.0.0', 'listen_addr = 127.0.0.1'],
     ['listen_port = 6432', `listen_port = ${port}`],
     ['/etc/pgbouncer/userlist.txt', users],
-    // Fewer than the service's connections, so that they do change hands.
+    // Fewer than the connections of the service, so that these share them.
     ['default_pool_size = 20', 'default_pool_size = 2'],
-    ...version >= KNOWS_PREPARED ? [['; max_prepared_statements', 'max_prepared_statements'] as [string, string]] : []
+    ...version >= SUPPORTS_PREPARED ? [['; max_prepared_statements', 'max_prepared_statements'] as [string, string]] : []
   ])
   const bouncer = start(t, 'pgbouncer', ['pgbouncer', await writeFor(join(folder, 'pgbouncer.ini'), conf)], { folder })
   await until('PgBouncer', () => bouncer.output().includes('process up'))
   const DATABASE_URL = `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/gatehouse`
 
-  const settings = version >= KNOWS_PREPARED ? ['off', 'on'] : ['off']
+  const settings = version >= SUPPORTS_PREPARED ? ['off', 'on'] : ['off']
   t.comment(`PgBouncer ${version}: DATABASE_PREPARE=${settings.join(' and ')}`)
   for (const DATABASE_PREPARE of settings) {
     const instance = await startInstance(t, folder, `gatehouse-${DATABASE_PREPARE}`, { DATABASE_URL, DATABASE_PREPARE })
     await listens(instance)
-    // Twenty at once, so that every statement meets both server connections.
+    // Twenty at once, so that every statement uses both server connections.
     const names = Array.from({ length: 20 }, (_, index) => `${DATABASE_PREPARE}${index}x`)
     await Promise.all(names.map(async name => await walk(t, instance.url, name)))
     instance.kill('SIGTERM')
     t.equal(await instance.ended, 0)
-    t.notMatch(instance.output(), '"level":50', 'no error of its own')
+    t.notMatch(instance.output(), '"level":50', 'no error is logged')
   }
 
-  await t.test('a statement whose client gave up is ended in the database', async t => {
+  await t.test('a statement whose client has disconnected is cancelled in the database', async t => {
     const admin = new pg.Client({ host: '127.0.0.1', port: postgres.port, user: 'postgres', password: PASSWORD })
     await admin.connect()
     t.teardown(async () => await admin.end())

@@ -3,7 +3,7 @@ import pg from 'pg'
 import { test, type Test } from 'tap'
 import { createFolder, give, listens, PASSWORD, run, startInstance, startPostgres, walk, writeFor } from './machine.ts'
 
-/** A certificate authority, and a certificate of it for a host name. */
+/** Creates a certificate authority, and a certificate that it issued for a host name. */
 async function createAuthority (t: Test, host: string) {
   const folder = await createFolder(t)
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
@@ -26,7 +26,7 @@ test('TLS to the database with a verified certificate', async t => {
   const url = (host: string, query = '') => `postgres://postgres:${PASSWORD}@${host}:${port}/postgres${query}`
   const verify = (ca: string) => `?sslmode=verify-full&sslrootcert=${ca}`
 
-  await t.test('of the host that the URL names, by the authority that it names: it serves', async t => {
+  await t.test('a certificate of the host in the URL, issued by the authority in the URL: it starts', async t => {
     const instance = await startInstance(t, folder, 'right', { DATABASE_URL: url('localhost', verify(ours.ca)) })
     await listens(instance)
     await walk(t, instance.url, 'alice')
@@ -40,13 +40,13 @@ test('TLS to the database with a verified certificate', async t => {
   })
 
   const refused: Array<[what: string, url: string, why: string | RegExp]> = [
-    ['by another authority of the same name', url('localhost', verify(other.ca)), /unable to verify the first certificate|certificate signature failure/],
-    ['by an authority that only we know', url('localhost', '?sslmode=verify-full'), 'unable to verify the first certificate'],
-    ['of another host', url('127.0.0.1', verify(ours.ca)), 'does not match certificate\'s altnames'],
-    ['and none at all', url('localhost'), 'no pg_hba.conf entry']
+    ['issued by another authority of the same name', url('localhost', verify(other.ca)), /unable to verify the first certificate|certificate signature failure/],
+    ['issued by an authority that is not trusted', url('localhost', '?sslmode=verify-full'), 'unable to verify the first certificate'],
+    ['a certificate of another host', url('127.0.0.1', verify(ours.ca)), 'does not match certificate\'s altnames'],
+    ['without TLS', url('localhost'), 'no pg_hba.conf entry']
   ]
   for (const [index, [what, DATABASE_URL, why]] of refused.entries()) {
-    await t.test(`${what}: it does not start`, async t => {
+    await t.test(`${what}: the service does not start`, async t => {
       const instance = await startInstance(t, folder, `wrong${index}`, { DATABASE_URL, DATABASE_START_TIMEOUT: '0' })
       t.equal(await instance.ended, 1)
       t.match(instance.output(), why)

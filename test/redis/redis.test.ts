@@ -2,11 +2,12 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { type Test, test } from 'tap'
+import { property } from '../../src/unknown.ts'
 import { createDatabase, PASSWORD, startApp, type TestApp } from '../support/app.ts'
 import { createFolder } from '../support/folder.ts'
 import { until } from '../support/wait.ts'
 
-// With a real Redis (Debian: redis-server), for `npm run test:redis`; the suite itself needs none.
+// With a real Redis (Debian: redis-server). The other tests need none.
 
 async function freePort (): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
@@ -27,28 +28,29 @@ async function startRedis (t: Test, port: number) {
     await ended
   }
   t.teardown(stop)
-  let said = ''
-  child.stdout.on('data', chunk => { said += String(chunk) })
-  await until('Redis', () => said.includes('Ready to accept connections'), 10_000)
+  let output = ''
+  child.stdout.on('data', chunk => { output += String(chunk) })
+  await until('Redis', () => output.includes('Ready to accept connections'), 10_000)
   return { url: `redis://127.0.0.1:${port}`, stop }
 }
 
 const signIn = async (service: TestApp, password: string) => {
   const { status, headers, body } = await service.post('/api/auth/signin', { username: 'alice', password })
-  return { status, retryAfter: headers['retry-after'], code: Object(body).code }
+  return { status, retryAfter: headers['retry-after'], code: property(body, 'code') }
 }
 
-test('with REDIS_URL two instances count guesses in Redis, and PostgreSQL counts nothing', async t => {
+test('with REDIS_URL two instances count failed sign-ins in Redis, and none in PostgreSQL', async t => {
   const { url: REDIS_URL } = await startRedis(t, await freePort())
   const settings = { DATABASE_URL: await createDatabase(t), REDIS_URL, SIGNIN_DELAY: 1 }
   const services = [await startApp(t, settings), await startApp(t, settings)] as const
   await services[0].signUp('alice')
-  const replies = await Promise.all(Array.from({ length: 200 }, async (_, i) => await signIn(services[i % 2 ? 1 : 0], 'wrong horse')))
-  t.equal(replies.filter(({ status }) => status === 401).length, 10)
-  t.equal(replies.filter(({ status }) => status === 429).length, 190)
+  const responses = await Promise.all(Array.from({ length: 200 }, async (_, i) =>
+    await signIn(services[i % 2 ? 1 : 0], 'wrong horse')))
+  t.equal(responses.filter(({ status }) => status === 401).length, 10)
+  t.equal(responses.filter(({ status }) => status === 429).length, 190)
   const { status, retryAfter } = await signIn(services[0], PASSWORD)
   t.strictSame([status, retryAfter], [429, '1'])
-  await until('the end of the wait', async () => (await signIn(services[0], PASSWORD)).status === 200, 5000)
+  await until('the end of the delay', async () => (await signIn(services[0], PASSWORD)).status === 200, 5000)
   t.strictSame(await services[0].sql('SELECT FROM rate_limits'), [])
 })
 
@@ -61,7 +63,7 @@ test('with REDIS_URL requests are counted there', async t => {
   t.strictSame(statuses, [200, 200, 429])
 })
 
-test('while Redis is away sign-ins are a 503, boards are not, and it recovers', async t => {
+test('while Redis is unavailable, sign-ins get 503, requests with a token do not, and afterwards sign-ins succeed', async t => {
   const port = await freePort()
   const redis = await startRedis(t, port)
   const service = await startApp(t, { REDIS_URL: redis.url })
@@ -74,7 +76,7 @@ test('while Redis is away sign-ins are a 503, boards are not, and it recovers', 
   await until('a sign-in', async () => (await signIn(service, PASSWORD)).status === 200, 10_000)
 })
 
-test('a Redis that is away at start does not keep the service from starting', async t => {
+test('a Redis that is unavailable at the start does not prevent it', async t => {
   const port = await freePort()
   const service = await startApp(t, { REDIS_URL: `redis://127.0.0.1:${port}` })
   await service.signUp('alice')

@@ -4,25 +4,27 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { openDevelopmentDatabase } from '../../src/process/development-mode.ts'
+import { EmbeddedPostgres } from '../../src/process/embedded-postgres.ts'
 import { sql } from '../support/app.ts'
 import { createFolder } from '../support/folder.ts'
+import { until } from '../support/wait.ts'
 
-/** The number of a process that lives until the test ends. */
-async function livingProcess (t: Test): Promise<number> {
+/** The id of a process that runs until the test ends. */
+async function runningProcess (t: Test): Promise<number> {
   const child = spawn('sleep', ['600'])
   t.teardown(() => child.kill())
   await once(child, 'spawn')
   return Number(child.pid)
 }
 
-/** The number of a process that has ended. */
-async function deadProcess (): Promise<number> {
+/** The id of a process that has exited. */
+async function exitedProcess (): Promise<number> {
   const child = spawn('true')
   await once(child, 'exit')
   return Number(child.pid)
 }
 
-test('a folder holds the playground', async t => {
+test('a folder holds the data of development mode', async t => {
   const folder = join(await createFolder(t), 'not', 'yet', 'there')
   const first = await openDevelopmentDatabase(folder)
   const { DATABASE_URL, JWT_SECRET } = first.settings
@@ -35,50 +37,82 @@ test('a folder holds the playground', async t => {
     t.notOk(DATABASE_URL.includes(JWT_SECRET))
   })
 
-  await t.test('one process owns it at a time: another is told which', async t => {
-    const owner = await livingProcess(t)
+  await t.test('one process owns it at a time, and another learns which', async t => {
+    const owner = await runningProcess(t)
     await writeFile(join(folder, 'owner.pid'), String(owner))
     await t.rejects(openDevelopmentDatabase(folder), {
       message: `Process ${owner} uses ${folder}. Stop it, or set DATA_DIR to another folder.`
     })
 
     t.intercept(process, 'kill', { value: () => { throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' }) } })
-    await t.rejects(openDevelopmentDatabase(folder), { message: /^Process \d+ uses / }, 'also one of another user\'s')
+    await t.rejects(openDevelopmentDatabase(folder), { message: /^Process \d+ uses / }, 'also if that is a process of another user')
   })
 
-  await t.test('a tool shares it with its owner and leaves it running', async t => {
-    await writeFile(join(folder, 'owner.pid'), String(await livingProcess(t)))
+  await t.test('a command shares it with its owner and leaves it running', async t => {
+    await writeFile(join(folder, 'owner.pid'), String(await runningProcess(t)))
     const shared = await openDevelopmentDatabase(folder, { share: true })
     t.strictSame(shared.settings, first.settings)
     await shared.close()
     t.strictSame(await sql(DATABASE_URL, 'SELECT n FROM kept'), [{ n: 1 }])
   })
 
-  await t.test('what a killed owner left running is stopped, and its data used', async t => {
-    for (const left of [String(await deadProcess()), '', 'nonsense', '0', '-1']) {
-      const [before] = await sql<{ at: Date }>((await openDevelopmentDatabase(folder)).settings.DATABASE_URL, 'SELECT pg_postmaster_start_time() AS at')
-      await writeFile(join(folder, 'owner.pid'), left)
+  await first.close()
+
+  await t.test('closed, it has no trace of a running process', async t => {
+    t.strictSame((await readdir(folder)).sort(), ['postgres', 'secret'])
+    await t.rejects(sql(DATABASE_URL, 'SELECT 1'), { code: 'ECONNREFUSED' })
+  })
+
+  await t.test('a PostgreSQL that a killed owner left running is stopped, and its data is used', async t => {
+    const startedAt = async (url: string) => {
+      const [row] = await sql<{ at: Date }>(url, 'SELECT pg_postmaster_start_time() AS at FROM kept WHERE n = 1')
+      return Number(row?.at)
+    }
+    const left = await EmbeddedPostgres.at(join(folder, 'postgres'), new URL(DATABASE_URL).password)
+    for (const owner of [String(await exitedProcess()), '', 'nonsense', '0', '-1']) {
+      await left.start()
+      const before = await startedAt(left.url())
+      await writeFile(join(folder, 'owner.pid'), owner)
       const next = await openDevelopmentDatabase(folder)
-      const [after] = await sql<{ at: Date, n: number }>(next.settings.DATABASE_URL, 'SELECT pg_postmaster_start_time() AS at, n FROM kept')
-      t.ok(Number(after?.at) > Number(before?.at), 'another PostgreSQL runs')
-      t.equal(after?.n, 1)
-      t.equal(next.settings.JWT_SECRET, JWT_SECRET, 'tokens outlive it')
+      t.ok(await startedAt(next.settings.DATABASE_URL) > before, `another PostgreSQL runs, with the same data: "${owner}"`)
+      t.equal(next.settings.JWT_SECRET, JWT_SECRET, 'tokens stay valid')
       t.equal(await readFile(join(folder, 'owner.pid'), 'utf8'), String(process.pid))
       await next.close()
     }
   })
-
-  await t.test('it closes without a trace of a running process, and opens again over its data', async t => {
-    t.strictSame((await readdir(folder)).sort(), ['postgres', 'secret'])
-    await t.rejects(sql(DATABASE_URL, 'SELECT 1'), { code: 'ECONNREFUSED' })
-    const again = await openDevelopmentDatabase(folder)
-    t.equal(again.settings.JWT_SECRET, JWT_SECRET)
-    t.strictSame(await sql(again.settings.DATABASE_URL, 'SELECT n FROM kept'), [{ n: 1 }])
-    await again.close()
-  })
 })
 
-test('a secret that cannot be read is an error, never replaced by a new one', async t => {
+test('a PostgreSQL that is killed is restarted on the same port', async t => {
+  const folder = await createFolder(t)
+  const reports: string[] = []
+  const { settings, close } = await openDevelopmentDatabase(folder, { onRestart: message => { reports.push(message) } })
+  const postmaster = async () => Number((await readFile(join(folder, 'postgres', 'postmaster.pid'), 'utf8')).split('\n')[0])
+  await sql(settings.DATABASE_URL, 'CREATE TABLE kept AS SELECT 1 AS n')
+
+  await t.test('it keeps its data', async t => {
+    process.kill(await postmaster(), 'SIGKILL')
+    await until('the restart', () => reports.length > 0)
+    t.strictSame(reports, ['The embedded PostgreSQL was killed and has been restarted.'])
+    t.strictSame(await sql(settings.DATABASE_URL, 'SELECT n FROM kept'), [{ n: 1 }])
+  })
+
+  await t.test('a restart that fails is reported, and tried again', async t => {
+    const conf = join(folder, 'postgres', 'postgresql.conf')
+    const text = await readFile(conf, 'utf8')
+    await writeFile(conf, `${text}nonsense = on\n`)
+    process.kill(await postmaster(), 'SIGKILL')
+    await until('a failure', () => reports.length > 1)
+    t.match(reports[1], /^The embedded PostgreSQL was killed and cannot be restarted: pg_ctl failed: /)
+    await writeFile(conf, text)
+    await until('the restart', () => reports.at(-1) === reports[0])
+    t.strictSame(await sql(settings.DATABASE_URL, 'SELECT n FROM kept'), [{ n: 1 }])
+  })
+
+  await close()
+  t.strictSame((await readdir(folder)).sort(), ['postgres', 'secret'])
+})
+
+test('a secret that cannot be read is an error, and is not replaced', async t => {
   const folder = await createFolder(t)
   await mkdir(join(folder, 'secret'))
   await t.rejects(openDevelopmentDatabase(folder), { code: 'EISDIR' })

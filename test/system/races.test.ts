@@ -3,8 +3,10 @@ import { createDatabase, PASSWORD, type SignedIn, startApp, type TestApp } from 
 
 const ROUNDS = 50
 
-/** What ends a session, while it is being refreshed. */
-const ENDINGS: Record<string, (service: TestApp, other: SignedIn, victim: SignedIn) => Promise<{ statusCode: number }>> = {
+/** Ends a session while it is being refreshed. */
+type Ending = (service: TestApp, other: SignedIn, victim: SignedIn) => Promise<{ statusCode: number }>
+
+const ENDINGS: Record<string, Ending> = {
   'sign-out': async ({ app }, _other, { refreshToken }) =>
     await app.inject({ method: 'POST', url: '/api/auth/signout', payload: { refreshToken } }),
   'password change': async ({ app }, { accessToken }) => await app.inject({
@@ -13,13 +15,13 @@ const ENDINGS: Record<string, (service: TestApp, other: SignedIn, victim: Signed
     headers: { 'x-access-token': accessToken },
     payload: { currentPassword: PASSWORD, newPassword: 'battery staple' }
   }),
-  'account deletion': async ({ app }, { accessToken }) => await app.inject({
+  'deletion of the user': async ({ app }, { accessToken }) => await app.inject({
     method: 'DELETE', url: '/api/users/me', headers: { 'x-access-token': accessToken }, payload: { password: PASSWORD }
   })
 }
 
 for (const [title, end] of Object.entries(ENDINGS)) {
-  test(`after refreshes beside a ${title} no token of the session works, ${ROUNDS} rounds on two instances`, async t => {
+  test(`after refreshes during a ${title} no token of the session works, ${ROUNDS} rounds on two instances`, async t => {
     const url = await createDatabase(t)
     const [here, there] = [await startApp(t, { DATABASE_URL: url }), await startApp(t, { DATABASE_URL: url })]
     const refresh = async (service: TestApp, refreshToken: string) => await service.post('/api/auth/refreshtoken', { refreshToken })
@@ -29,27 +31,27 @@ for (const [title, end] of Object.entries(ENDINGS)) {
       await here.signUp(name)
       const [other, victim] = [await here.signIn(name), await here.signIn(name)]
       const refreshing = [here, there, here, there].map(async service => await refresh(service, victim.refreshToken))
-      const [ended, ...replies] = await Promise.all([end(here, other, victim), ...refreshing])
+      const [ended, ...responses] = await Promise.all([end(here, other, victim), ...refreshing])
       t.equal(ended.statusCode, 200)
-      const issued = replies.filter(({ status }) => status === 200).map(({ body }) => Object(body))
+      const issued = responses.filter(({ status }) => status === 200).map(({ body }) => body as unknown as SignedIn)
       if (issued.length > 0) raced++
       for (const { accessToken, refreshToken } of [victim, ...issued]) {
         const { sid, id } = here.app.accessTokens.verify(accessToken)
         const rows = await here.sql('SELECT FROM refresh_tokens WHERE user_id = $1 AND id = $2', [id, sid])
-        if (rows.length > 0) t.fail('the session is still there')
+        if (rows.length > 0) t.fail('the session still exists')
         for (const service of [here, there]) {
-          const shown = await refresh(service, refreshToken)
-          if (shown.status !== 403) t.fail(`a refresh token of it was answered ${shown.status}`)
+          const { status } = await refresh(service, refreshToken)
+          if (status !== 403) t.fail(`a refresh token of it was answered by ${status}`)
         }
-        const board = await here.get('/api/test/user', { 'x-access-token': accessToken })
-        if (board.status !== 401) t.fail(`an access token of it was answered ${board.status}`)
+        const { status } = await here.get('/api/test/user', { 'x-access-token': accessToken })
+        if (status !== 401) t.fail(`an access token of it was answered by ${status}`)
       }
     }
     t.ok(raced > 0, `in ${raced} rounds a refresh came first`)
   })
 }
 
-test('a sign-in beside a password change leaves no session of the old password', async t => {
+test('a sign-in during a password change leaves no session of the old password', async t => {
   const url = await createDatabase(t)
   const [here, there] = [await startApp(t, { DATABASE_URL: url }), await startApp(t, { DATABASE_URL: url })]
   for (let round = 0; round < 20; round++) {
@@ -66,10 +68,11 @@ test('a sign-in beside a password change leaves no session of the old password',
       await there.post('/api/auth/signin', { username: name, password: PASSWORD }))])
     t.equal(changed.statusCode, 200)
     for (const { status, body } of signedIn) {
-      if (status !== 200 && status !== 401) t.fail(`a sign-in was answered ${status}`)
-      if (status === 200 && (await there.post('/api/auth/refreshtoken', { refreshToken: Object(body).refreshToken })).status !== 403) {
-        t.fail('a session of the old password is alive')
-      }
+      if (status === 200) {
+        const { refreshToken } = body as unknown as SignedIn
+        const refreshed = await there.post('/api/auth/refreshtoken', { refreshToken })
+        if (refreshed.status !== 403) t.fail('a session of the old password is alive')
+      } else if (status !== 401) t.fail(`a sign-in was answered by ${status}`)
     }
     t.strictSame((await here.sql('SELECT id FROM refresh_tokens WHERE user_id = $1', [owner.id])).length, 1)
   }

@@ -6,16 +6,19 @@ import { PASSWORD, signUpBody, sql, startApp } from '../support/app.ts'
 import { createFolder } from '../support/folder.ts'
 import { until } from '../support/wait.ts'
 
-/** The default of SESSION_CACHE_HEARTBEAT and a second, in milliseconds. */
-const HEARTBEAT_AND_A_SECOND = 2000
+/** Other load on the machine may double times. */
+const MARGIN = 2
+/** The default of SESSION_CACHE_HEARTBEAT and half a second, in milliseconds. */
+const CACHE_LIFETIME = 1500 * MARGIN
+const RECOVERY = 5000 * MARGIN
 
-const unavailable = { message: 'The database is not available. Please try again.', code: 'DATABASE_UNAVAILABLE' }
+const unavailable = { message: 'The database is unavailable. Please try again.', code: 'DATABASE_UNAVAILABLE' }
 
 test('killed backends and a restarting PostgreSQL under load', async t => {
   const postgres = await EmbeddedPostgres.at(join(await createFolder(t), 'postgres'), 'secret')
   await postgres.start()
   t.teardown(async () => await postgres.stop('immediate'))
-  const url = await postgres.url()
+  const url = postgres.url()
   const service = await startApp(t, { DATABASE_URL: url, MAX_SESSIONS_PER_USER: 10_000 })
   const address = await service.app.listen({ port: 0, host: '127.0.0.1' })
   await service.signUp('alice')
@@ -26,15 +29,16 @@ test('killed backends and a restarting PostgreSQL under load', async t => {
   let made = 0
   const load = { on: true }
   const send = async (path: string, body?: unknown) => {
-    const reply = await fetch(`${address}/api/${path}`, {
+    const response = await fetch(`${address}/api/${path}`, {
       headers: { 'x-access-token': alice.accessToken, 'content-type': 'application/json' },
       ...body !== undefined && { method: 'POST', body: JSON.stringify(body) }
     })
-    seen.set(reply.status, (seen.get(reply.status) ?? 0) + 1)
-    const text = await reply.text()
-    if (reply.status === 503) t.strictSame([JSON.parse(text), reply.headers.get('retry-after')], [unavailable, '1'])
-    else if (reply.status !== 200) t.fail(`${path} answered ${reply.status}: ${text}`)
-    return reply.status
+    const { status } = response
+    seen.set(status, (seen.get(status) ?? 0) + 1)
+    const text = await response.text()
+    if (status === 503) t.strictSame([JSON.parse(text), response.headers.get('retry-after')], [unavailable, '1'])
+    else if (status !== 200) t.fail(`${path} was answered by ${status}: ${text}`)
+    return status
   }
   const repeat = async (once: () => Promise<unknown>) => {
     while (load.on) {
@@ -53,20 +57,22 @@ test('killed backends and a restarting PostgreSQL under load', async t => {
     repeat(async () => await send('test/user'))
   ])
 
-  /** Load on a database that works, so that what follows cuts it. */
+  /** Waits for load on a working database, so that what follows interrupts it. */
   const underLoad = async () => {
     const goal = acknowledged.length + 5
     await until('sign-ups', () => acknowledged.length >= goal)
   }
-  const recovers = async (what: string) => await t.test(`${what}: answers again within 5 s`, async t => {
+  const recovers = async (what: string) => await t.test(`${what}: succeeds again within 5 s`, async t => {
     const begin = Date.now()
-    await until('a sign-in', async () => await send('auth/signin', { username: 'alice', password: PASSWORD }) === 200, 10_000)
-    t.ok(Date.now() - begin < 5000, `${Date.now() - begin} ms`)
+    const signIn = async () => await send('auth/signin', { username: 'alice', password: PASSWORD })
+    await until('a sign-in', async () => await signIn() === 200)
+    t.ok(Date.now() - begin < RECOVERY, `${Date.now() - begin} ms`)
   })
 
   for (let i = 0; i < 3; i++) {
     await underLoad()
-    await sql(url, 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = \'client backend\'')
+    await sql(url, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`)
     await recovers('every backend killed')
   }
   for (const mode of ['fast', 'immediate'] as const) {
@@ -77,18 +83,19 @@ test('killed backends and a restarting PostgreSQL under load', async t => {
     await underLoad()
     await postgres.stop(mode)
     const since = Date.now()
-    t.equal(await send('users/me'), 503, 'away')
-    await until('what was remembered to be in doubt', async () => await enter() === 503)
-    t.ok(Date.now() - since < HEARTBEAT_AND_A_SECOND, `${Date.now() - since} ms`)
+    t.equal(await send('users/me'), 503)
+    await until('the session cache not to be used', async () => await enter() === 503)
+    t.ok(Date.now() - since < CACHE_LIFETIME, `${Date.now() - since} ms`)
     await postgres.start({ port: Number(new URL(url).port) })
     await sql(url, 'DELETE FROM refresh_tokens WHERE user_id = $1', [victim.id])
-    const answers = new Set<number>()
+    // Many, because the listener reconnects at some point between them.
+    const statuses = new Set<number>()
     for (let i = 0; i < 100; i++) {
-      answers.add(await enter())
+      statuses.add(await enter())
       await sleep(10)
     }
-    t.notOk(answers.has(200), 'no yes to a session that ended while the connection was down')
-    t.ok(answers.has(401))
+    t.notOk(statuses.has(200), 'a session that ended while the connection was lost is never accepted')
+    t.ok(statuses.has(401))
     await recovers(mode)
   }
   load.on = false
@@ -97,8 +104,9 @@ test('killed backends and a restarting PostgreSQL under load', async t => {
   t.ok((seen.get(503) ?? 0) > 0)
   t.ok((seen.get(200) ?? 0) > 100)
   t.ok(acknowledged.length >= 25)
-  t.strictSame(await sql(url, 'SELECT username FROM users WHERE NOT EXISTS (SELECT FROM user_roles WHERE user_id = users.id)'), [], 'no half-written user')
+  const partial = 'SELECT username FROM users WHERE NOT EXISTS (SELECT FROM user_roles WHERE user_id = users.id)'
+  t.strictSame(await sql(url, partial), [], 'no user is partly written')
   const kept = await sql<{ username: string }>(url, 'SELECT username FROM users')
   const names = new Set(kept.map(row => row.username))
-  t.strictSame(acknowledged.filter(name => !names.has(name)), [], 'every acknowledged user is there')
+  t.strictSame(acknowledged.filter(name => !names.has(name)), [], 'every acknowledged user exists')
 })

@@ -13,7 +13,12 @@ interface Span {
   status: { code?: number }
 }
 
-test('requests and their statements are sent to the collector, and no secret with them', async t => {
+/** The body of a request to /v1/traces (OTLP over HTTP, as JSON). */
+interface Traces {
+  resourceSpans: Array<{ scopeSpans: Array<{ spans: Span[] }> }>
+}
+
+test('requests and their statements are sent to the collector, without secrets', async t => {
   const received: string[] = []
   const collector = createServer((request, response) => {
     text(request).then(body => {
@@ -33,15 +38,15 @@ test('requests and their statements are sent to the collector, and no secret wit
   t.equal((await post('/api/auth/signin', { username: 'bob', password: 'wrong password' })).status, 404)
   const before = received.length
   await app.close()
-  t.ok(received.length > before, 'what was not sent yet is sent at the close')
+  t.ok(received.length > before, 'the close sends the remaining spans')
 
   t.ok(received.every(line => line.startsWith('POST /v1/traces ')))
-  const spans: Span[] = received.flatMap(line => JSON.parse(line.slice(line.indexOf('{'))).resourceSpans)
-    .flatMap(resource => resource.scopeSpans).flatMap(scope => scope.spans)
+  const spans = received.map(line => JSON.parse(line.slice(line.indexOf('{'))) as Traces)
+    .flatMap(({ resourceSpans }) => resourceSpans).flatMap(({ scopeSpans }) => scopeSpans).flatMap(scope => scope.spans)
   const load = spans.find(span => span.name === 'credentials_by_username')
-  t.ok(load, 'a statement is a span by its name')
+  t.ok(load, 'a statement is a span with its name')
   const trace = spans.filter(span => span.traceId === load?.traceId)
-  t.ok(trace.some(span => span.spanId === load?.parentSpanId), 'of the request it was made for')
+  t.ok(trace.some(span => span.spanId === load?.parentSpanId), 'its parent is the span of the request')
   t.ok(trace.some(span => span.name === 'insert_session'))
   t.ok(trace.some(span => span.name === 'request'), trace.map(span => span.name).join())
   for (const secret of [accessToken, refreshToken, PASSWORD, 'wrong password', '$argon2id$', 'SELECT', 'bob']) {
@@ -49,7 +54,7 @@ test('requests and their statements are sent to the collector, and no secret wit
   }
 })
 
-test('a statement that fails is marked, without the server\'s words; a collector that is away disturbs nobody', async t => {
+test('a failed statement and an unreachable collector do not affect the service', async t => {
   const { app, get } = await startApp(t, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9/' })
   await t.rejects(app.db.query({ name: 'bad', text: 'SELECT 1 / $1::int', values: [0] }), { code: '22012' })
   t.equal((await get('/health/ready')).status, 200)

@@ -1,35 +1,32 @@
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'tap'
 import { readSettings } from '../../src/config/read-settings.ts'
 import { toEnvironment } from '../../src/process/workers.ts'
 import { createDatabase, SECRET, sql } from '../support/app.ts'
 import { createFolder } from '../support/folder.ts'
-import { runServer, type ServerProcess } from '../support/process.ts'
+import { signUp } from '../support/http-client.ts'
+import { CHEAP, childrenOf, runServer, type ServerProcess } from '../support/process.ts'
 import { until } from '../support/wait.ts'
 
-const CHEAP = { ARGON2_MEMORY_KIB: '1024', ARGON2_TIME: '1' }
-const SERVICE = { ...CHEAP, PORT: '0', HOST: '127.0.0.1', JWT_SECRET: SECRET, WORKERS: '2' }
+const SERVICE = { ...CHEAP, JWT_SECRET: SECRET, WORKERS: '2' }
 
-/** The processes that listen, in the order of their first words. */
+/** The process ids of the workers that have listened, in the order in which they did. */
 const listening = (server: ServerProcess): number[] =>
   [...new Set(server.logs().filter(line => line.msg.startsWith('Server listening')).map(line => Number(line['pid'])))]
 
-/** The child processes of one, as Linux lists them. */
-const children = async (pid: number): Promise<string[]> =>
-  (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).split(' ').filter(Boolean)
+const untilListening = async (server: ServerProcess, count: number) =>
+  await until(`${count} workers`, () => listening(server).length === count && listening(server))
 
-const both = async (server: ServerProcess) =>
-  await until('two workers', () => listening(server).length === 2 && listening(server))
+const replacements = (server: ServerProcess) => server.logs().filter(line => line.msg.startsWith('worker exited'))
 
-const replacements = (server: ServerProcess) => server.logs().filter(line => line.msg.startsWith('a worker ended'))
-
-test('the workers\' environment reads as the settings it was made from', async t => {
+test('the environment of workers reads as the settings that it was made from', async t => {
   const given = { SIGNUP_ROLES: 'user,admin', WORKERS: '2', JWT_SECRET_ACCEPTED: `${SECRET}, \n ${SECRET}` }
   const config = { ...readSettings(given), DATABASE_URL: 'postgres://db/x', JWT_SECRET: SECRET }
   t.strictSame(readSettings(toEnvironment(config)), config)
 })
 
-test('a worker has as many threads as it hashes passwords, and one more; never fewer than libuv gives', async t => {
+test('a worker has one thread more than it computes password hashes at once, and no fewer than libuv\'s default', async t => {
   const threads = (hashes: string) => toEnvironment({
     ...readSettings({ ARGON2_CONCURRENCY: hashes }), DATABASE_URL: 'postgres://db/x', JWT_SECRET: SECRET
   })['UV_THREADPOOL_SIZE']
@@ -43,52 +40,56 @@ test('two workers share a port', async t => {
   const url = await createDatabase(t, 'template1')
   const server = runServer(t, { cwd, env: { ...SERVICE, DATABASE_URL: url } })
   const address = await server.address()
-  const first = await both(server)
-  t.notOk(first.includes(Number(server.child.pid)), 'the primary serves nothing')
+  const first = await untilListening(server, 2)
+  t.notOk(first.includes(Number(server.child.pid)), 'the primary serves no requests')
   t.equal((await fetch(address)).status, 200)
 
-  await t.test('one that is killed is replaced', async t => {
+  await t.test('a killed worker is replaced', async t => {
     process.kill(Number(first[0]), 'SIGKILL')
-    const [, , third] = await until('a third', () => listening(server).length === 3 && listening(server))
-    t.match(replacements(server), [{ level: 40, pid: first[0], signal: 'SIGKILL', msg: 'a worker ended, the next one starts in 100 ms' }])
+    const [, , third] = await untilListening(server, 3)
+    t.match(replacements(server),
+      [{ level: 40, pid: first[0], signal: 'SIGKILL', msg: 'worker exited, starting another in 100 ms' }])
     t.equal((await fetch(address)).status, 200)
 
     process.kill(Number(third), 'SIGKILL')
-    await until('a fourth', () => listening(server).length === 4)
-    t.match(replacements(server)[1], { pid: third, msg: 'a worker ended, the next one starts in 100 ms' }, 'the same pause: it had served')
+    await untilListening(server, 4)
+    t.match(replacements(server)[1], { pid: third, msg: 'worker exited, starting another in 100 ms' },
+      'after the same delay, because it had served')
     t.equal((await fetch(address)).status, 200)
   })
 
-  await t.test('one that is told to end does so in order, and is replaced', async t => {
+  await t.test('a worker that receives SIGTERM closes, and is replaced', async t => {
     process.kill(Number(first[1]), 'SIGTERM')
-    await until('a fifth', () => listening(server).length === 5)
-    t.match(replacements(server)[2], { pid: first[1], code: 0, signal: null, msg: 'a worker ended, the next one starts in 100 ms' })
+    await untilListening(server, 5)
+    t.match(replacements(server)[2],
+      { pid: first[1], code: 0, signal: null, msg: 'worker exited, starting another in 100 ms' })
   })
 
-  await t.test('SIGTERM to the whole group ends all of them, none is replaced', async t => {
+  await t.test('SIGTERM to the process group ends all of them, and none is replaced', async t => {
     for (const pid of [...listening(server).slice(-2), Number(server.child.pid)]) process.kill(pid, 'SIGTERM')
     t.equal(await server.ended, 0)
     t.equal(replacements(server).length, 3)
     t.equal(server.stderr(), '')
-    t.strictSame(await sql(url, 'SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()'), [])
+    t.strictSame(await sql(url,
+      'SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()'), [])
   })
 })
 
-test('one that ended and cannot start again is tried again, after a pause that grows', async t => {
+test('a worker that cannot be replaced is tried again, after a delay that grows', async t => {
   const url = await createDatabase(t)
-  const server = runServer(t, { cwd: await createFolder(t), env: { ...SERVICE, DATABASE_URL: url, DATABASE_START_TIMEOUT: '0' } })
-  await server.address()
-  const [first] = await both(server)
+  const env = { ...SERVICE, DATABASE_URL: url, DATABASE_START_TIMEOUT: '0' }
+  const server = runServer(t, { cwd: await createFolder(t), env })
+  const [first] = await untilListening(server, 2)
   const { href, pathname } = new URL(url)
   await sql(href.replace(pathname, '/postgres'), `ALTER DATABASE ${pathname.slice(1)} ALLOW_CONNECTIONS false`)
   process.kill(Number(first), 'SIGKILL')
-  await until('three ends', () => replacements(server).length >= 3)
-  t.match(replacements(server)[1], { code: 1, msg: 'a worker ended, the next one starts in 200 ms' })
+  await until('two exits', () => replacements(server).length >= 2)
+  t.match(replacements(server)[1], { code: 1, msg: 'worker exited, starting another in 200 ms' })
   server.child.kill('SIGTERM')
-  t.equal(await server.ended, 0, 'also while one is starting or waited for')
+  t.equal(await server.ended, 0, 'also while a worker starts, or is about to')
 })
 
-test('what keeps the first worker from starting ends the service', async t => {
+test('an error that prevents the start of the first worker ends the service', async t => {
   const url = new URL(await createDatabase(t))
   url.password = 'wrong'
   const server = runServer(t, { cwd: await createFolder(t), env: { ...SERVICE, DATABASE_URL: url.href } })
@@ -97,39 +98,46 @@ test('what keeps the first worker from starting ends the service', async t => {
 })
 
 test('a signal while the first worker starts ends both', async t => {
-  const server = runServer(t, { cwd: await createFolder(t), env: { ...SERVICE, DATABASE_URL: await createDatabase(t) } })
-  await until('the worker', async () => (await children(Number(server.child.pid))).length > 0)
+  const env = { ...SERVICE, DATABASE_URL: await createDatabase(t) }
+  const server = runServer(t, { cwd: await createFolder(t), env })
+  await until('the worker', async () => (await childrenOf(Number(server.child.pid))).length > 0)
   server.child.kill('SIGTERM')
   t.equal(await server.ended, 0)
   t.strictSame(server.stderr(), '')
 })
 
-test('a worker that does not end in time is ended by force, and that is no success', async t => {
-  const server = runServer(t, { cwd: await createFolder(t), env: { ...SERVICE, DATABASE_URL: await createDatabase(t) } })
-  await server.address()
-  const [, second] = await both(server)
+test('a worker that has to be killed makes the end a failure', async t => {
+  const env = { ...SERVICE, DATABASE_URL: await createDatabase(t) }
+  const server = runServer(t, { cwd: await createFolder(t), env })
+  const [first, second] = await untilListening(server, 2)
   process.kill(Number(second), 'SIGSTOP')
   server.child.kill('SIGTERM')
-  const kill = setTimeout(() => process.kill(Number(second), 'SIGKILL'), 1000)
+  await until('the end of the other', async () => !(await childrenOf(Number(server.child.pid))).includes(Number(first)))
+  t.equal(server.child.exitCode, null, 'the primary waits')
+  process.kill(Number(second), 'SIGKILL')
   t.equal(await server.ended, 1)
-  clearTimeout(kill)
+  t.equal(server.stderr(), 'A worker did not close in time.\n')
 })
 
-test('a playground\'s PostgreSQL is the primary\'s, and outlives a worker', async t => {
-  const { JWT_SECRET, ...playground } = SERVICE
-  const server = runServer(t, { cwd: await createFolder(t), env: playground })
+test('the PostgreSQL of development mode belongs to the primary, and outlives a worker', async t => {
+  const { JWT_SECRET, ...development } = SERVICE
+  const cwd = await createFolder(t)
+  const server = runServer(t, { cwd, env: development })
   const address = await server.address()
-  const [first] = await both(server)
-  const signUp = async (username: string) => (await fetch(`${address}/api/auth/signup`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ username, email: `${username}@example.com`, password: 'correct horse', roles: ['admin'] })
-  })).status
-  t.equal(await signUp('ann'), 200, 'workers know that it is a playground')
+  const [first] = await untilListening(server, 2)
+  t.equal((await signUp(address, 'ann', ['admin'])).status, 200, 'workers run in development mode as well')
   process.kill(Number(first), 'SIGKILL')
-  await until('a third', () => listening(server).length === 3)
-  t.equal(await signUp('bob'), 200)
-  t.equal(server.logs().filter(line => line.msg.startsWith('This is a playground')).length, 1)
+  await untilListening(server, 3)
+  t.equal((await signUp(address, 'bob', ['admin'])).status, 200)
+  t.equal(server.warnings().filter(line => line.startsWith('Development mode')).length, 1)
+
+  await t.test('and a restart of it is logged once', async t => {
+    const pidFile = join(cwd, '.gatehouse', 'postgres', 'postmaster.pid')
+    process.kill(Number((await readFile(pidFile, 'utf8')).split('\n')[0]), 'SIGKILL')
+    await until('a sign-up', async () => (await signUp(address, 'cid')).status === 200)
+    t.equal(server.warnings().filter(line => line.startsWith('The embedded PostgreSQL was killed')).length, 1)
+  })
+
   server.child.kill('SIGTERM')
   t.equal(await server.ended, 0)
 })
