@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { on } from 'node:events'
 import { createInterface } from 'node:readline'
 import { type Readable, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -16,19 +16,14 @@ export async function promptPassword (
   const silent = new Writable({ write: (_chunk, _encoding, done) => { done() } })
   // Switches the terminal to raw mode, which ends the echo, so it comes before the first prompt.
   const terminal = createInterface({ input, output: silent, terminal: true })
+  // An iterator, so that two lines that are pasted at once are both read. Ctrl-C and Ctrl-D close the terminal.
+  const lines = on(terminal, 'line', { close: ['close'] })
   const ask = async (prompt: string): Promise<string> => {
     output.write(prompt)
-    const answered = new AbortController()
-    try {
-      return await Promise.race([
-        once(terminal, 'line', { signal: answered.signal }).then(([line]: unknown[]) => String(line)),
-        // Ctrl-C or Ctrl-D.
-        once(terminal, 'close', { signal: answered.signal }).then(() => { throw new Error('No password was entered.') })
-      ])
-    } finally {
-      answered.abort()
-      output.write('\n')
-    }
+    const next: IteratorResult<unknown[], unknown> = await lines.next()
+    output.write('\n')
+    if (next.done) throw new Error('No password was entered.')
+    return String(next.value[0])
   }
   try {
     const password = await ask('Password: ')
