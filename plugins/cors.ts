@@ -38,4 +38,5 @@ export default fp<{ config: Config }>(async function allowOrigins (fastify, { co
     // Responds 204 to a preflight without Access-Control-Request-Method too, instead of a 400 with a text body.
     strictPreflight: false
   })
-}, { name: 'cors', fastify: '5.x' })
+  // response-headers: its hook has to run first, because the one of @fastify/cors responds to a preflight.
+}, { name: 'cors', fastify: '5.x', dependencies: ['response-headers'] })

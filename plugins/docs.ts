@@ -52,4 +52,5 @@ export default fp<{ config: Config }>(async function docs (fastify, { config }) 
       tryItOutEnabled: true
     }
   })
+  // openapi declares the access of these routes, and guard checks it, each in a hook that has to exist before them.
 }, { name: 'docs', fastify: '5.x', dependencies: ['guard', 'openapi'] })

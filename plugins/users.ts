@@ -119,4 +119,4 @@ export default fp(async function users (fastify) {
       logSecurityEvent(request, 'authn_password_change', { userId })
     }
   })
-}, { name: 'users', fastify: '5.x', dependencies: ['db', 'session-cache'] })
+}, { name: 'users', fastify: '5.x', dependencies: ['db', 'guard', 'session-cache'] })

@@ -4,36 +4,41 @@ import { settings } from '../src/config/settings.ts'
 import { startApp } from './support/app.ts'
 import { filesUnder, readText } from './support/source.ts'
 
-// What a change of the source can break in deploy/ without anybody noticing; npm run test:cluster runs the rest.
+// What a change of the source can break in deploy/ unnoticed. npm run test:cluster covers the rest.
 
-test('the Dockerfile copies everything that the build compiles', async t => {
-  const { include }: { include: string[] } = JSON.parse(readText('tsconfig.build.json'))
-  const copied = Array.from(readText('Dockerfile').matchAll(/^COPY (\w+) \.\/\1$/gm), match => String(match[1]))
-  t.strictSame(copied.sort(), include.sort())
-  const sent = readText('.dockerignore').split('\n').filter(line => line.startsWith('!')).map(line => line.slice(1))
+/** The matches of a pattern's first group in a text, without duplicates. */
+const matchesOf = (text: string, pattern: RegExp) =>
+  [...new Set(Array.from(text.matchAll(pattern), match => String(match[1])))]
+
+test('the Dockerfile copies every folder that the build compiles', async t => {
+  const { include } = JSON.parse(readText('tsconfig.build.json')) as { include: string[] }
+  t.strictSame(matchesOf(readText('Dockerfile'), /^COPY (\w+) \.\/\1$/gm).sort(), [...include].sort())
+  const sent = matchesOf(readText('.dockerignore'), /^!(.*)$/gm)
   for (const folder of include) t.ok(sent.includes(folder), folder)
 })
 
 test('the container files name settings that exist', async t => {
-  const files = filesUnder(['deploy'], '.yaml')
-  // As a mapping's key (compose, a Secret), or as the name of a variable (a Deployment).
-  const named = files.flatMap(path => Array.from(readText(path).matchAll(/^ +(?:- name: )?([A-Z][A-Z0-9_]+)(?::|$)/gm), match => String(match[1])))
-  const known = named.filter(name => !name.startsWith('POSTGRES_'))
-  t.ok(known.length > 5)
-  t.strictSame(known.filter(name => !(name in settings.properties)), [])
+  // As the key of a mapping (compose, a Secret), or as the name of a variable (a Deployment).
+  const names = filesUnder(['deploy'], '.yaml')
+    .flatMap(path => matchesOf(readText(path), /^ +(?:- name: )?([A-Z][A-Z0-9_]+)(?::|$)/gm))
+    .filter(name => !name.startsWith('POSTGRES_'))
+  t.ok(names.length > 5)
+  t.strictSame(names.filter(name => !(name in settings.properties)), [])
 })
 
-test('the dashboard, the alarms and the table of figures name what the service shows, and the table all of it', async t => {
+test('the dashboard, the alerts and the table of metrics name metrics that exist, and the table has all', async t => {
   const { app } = await startApp(t)
   const process = new Registry()
   collectDefaultMetrics({ register: process })
   t.teardown(() => process.clear())
-  const own = app.metrics.getMetricsAsArray().map(({ name }) => name)
-  const shown = [...own, ...process.getMetricsAsArray().map(({ name }) => name)]
-  const named = (text: string) => [...new Set(Array.from(text.matchAll(/\b(?:gatehouse|nodejs|process)_[a-z0-9_]+/g), match => match[0].replace(/_(bucket|sum|count)$/, '')))]
+  const familyOf = (name: string) => name.replace(/(_seconds)_(bucket|sum|count)$/, '$1')
+  const own = [...new Set(app.metrics.getMetricsAsArray().map(({ name }) => familyOf(name)))]
+  const existing = [...own, ...process.getMetricsAsArray().map(({ name }) => name)]
   for (const file of ['deploy/grafana.json', 'deploy/alerts.yml']) {
-    t.ok(named(readText(file)).length > 3)
-    t.strictSame(named(readText(file)).filter(name => !shown.includes(name)), [], file)
+    const names = matchesOf(readText(file), /\b((?:gatehouse|http_request|nodejs|process)_[a-z0-9_]+)/g).map(familyOf)
+    t.ok(names.length > 3)
+    t.strictSame(names.filter(name => !existing.includes(name)), [], file)
   }
-  t.strictSame(Array.from(readText('docs/operations.md').matchAll(/^\| `(gatehouse_\w+)` \|/gm), match => match[1]).sort(), [...own].sort())
+  const listed = matchesOf(readText('docs/operations.md'), /^\| `((?:gatehouse|http)_\w+)` \|/gm)
+  t.strictSame(listed.sort(), own.sort())
 })

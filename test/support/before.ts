@@ -1,8 +1,11 @@
+import pg from 'pg'
 import { migrate } from '../../sql/migrate.ts'
-import { sql } from './app.ts'
 import { createServer, TEMPLATE } from './postgres.ts'
 
 // tap runs this before the first test file.
 const postgres = await createServer()
-await sql(postgres.url(), `CREATE DATABASE ${TEMPLATE}`)
+const client = new pg.Client({ connectionString: postgres.url() })
+await client.connect()
+await client.query(`CREATE DATABASE ${TEMPLATE}`)
+await client.end()
 await migrate(postgres.url(TEMPLATE))

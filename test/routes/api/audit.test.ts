@@ -78,7 +78,7 @@ test('a rejected action leaves no event', async t => {
 test('the database rejects changes of events', async t => {
   const { service, page } = await history(t)
   for (const text of ['UPDATE audit_events SET event = \'nothing\'', 'DELETE FROM audit_events', 'TRUNCATE audit_events']) {
-    await t.rejects(service.sql(text), { message: 'audit_events is append only' })
+    await t.rejects(service.sql(text), { message: 'audit_events is append-only' })
   }
   t.strictSame(withoutTimes(await page()), TRAIL)
 })
