@@ -1321,24 +1321,24 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description a text of at most 256 characters
+                     * @description a string of at most 256 characters
                      * @example alice
                      */
                     username: string;
                     /**
-                     * @description a text of at most 256 characters
+                     * @description a string of at most 256 characters
                      * @example correct horse
                      */
                     password: string;
                 };
                 "application/x-www-form-urlencoded": {
                     /**
-                     * @description a text of at most 256 characters
+                     * @description a string of at most 256 characters
                      * @example alice
                      */
                     username: string;
                     /**
-                     * @description a text of at most 256 characters
+                     * @description a string of at most 256 characters
                      * @example correct horse
                      */
                     password: string;
@@ -3520,7 +3520,7 @@ export interface operations {
                 after?: number;
                 /** @description one of user, moderator, admin */
                 role?: "user" | "moderator" | "admin";
-                /** @description a text of at most 254 characters */
+                /** @description a string of at most 254 characters */
                 search?: string;
             };
             header?: never;
@@ -3843,14 +3843,14 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description a text of at most 256 characters
+                     * @description a string of at most 256 characters
                      * @example correct horse
                      */
                     password: string;
                 };
                 "application/x-www-form-urlencoded": {
                     /**
-                     * @description a text of at most 256 characters
+                     * @description a string of at most 256 characters
                      * @example correct horse
                      */
                     password: string;
@@ -4083,7 +4083,7 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description a text of at most 256 characters
+                     * @description a string of at most 256 characters
                      * @example correct horse
                      */
                     currentPassword: string;
@@ -4095,7 +4095,7 @@ export interface operations {
                 };
                 "application/x-www-form-urlencoded": {
                     /**
-                     * @description a text of at most 256 characters
+                     * @description a string of at most 256 characters
                      * @example correct horse
                      */
                     currentPassword: string;

@@ -38,14 +38,14 @@ export const newPassword = (minLength: number) => Type.String({
 export const GivenUsername = Type.String({
   pattern: WELL_FORMED,
   maxLength: 256,
-  description: 'a text of at most 256 characters',
+  description: 'a string of at most 256 characters',
   examples: ['alice']
 })
 
 export const GivenPassword = Type.String({
   pattern: WELL_FORMED,
   maxLength: 256,
-  description: 'a text of at most 256 characters',
+  description: 'a string of at most 256 characters',
   examples: ['correct horse']
 })
 

@@ -19,7 +19,7 @@ export const PageSize = Type.Integer({
 export const SearchText = Type.Optional(Type.String({
   pattern: WELL_FORMED,
   maxLength: 254,
-  description: 'a text of at most 254 characters'
+  description: 'a string of at most 254 characters'
 }))
 
 export const Next = Type.Union([Id, Type.Null()], {

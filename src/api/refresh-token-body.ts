@@ -7,7 +7,7 @@ export const RefreshTokenBody = Type.Union([
   Type.Object({
     refreshToken: Type.Optional(Type.Union([
       // Longer than any valid token, so that a malformed one is unknown (403) instead of invalid (400).
-      Type.String({ ...RefreshToken, pattern: '', maxLength: 16384, description: 'a text' }),
+      Type.String({ ...RefreshToken, pattern: '', maxLength: 16384, description: 'a string' }),
       Type.Null()
     ]))
   }, { additionalProperties: false }),

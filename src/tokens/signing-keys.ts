@@ -82,7 +82,7 @@ function toKey (entry: Entry): SigningKey | string {
   const publicJwk = createPublicKey(privateKey).export({ format: 'jwk' })
   const kid = namedKid ?? thumbprint(publicJwk)
   if (typeof kid !== 'string' || kid.length === 0 || kid.length > 128) {
-    return 'has a kid that is not a text of 1 to 128 characters'
+    return 'has a kid that is not a string of 1 to 128 characters'
   }
   if (!signs(privateKey)) return 'cannot sign: its private and its public part do not match'
   return { kid, ...kind, privateKey, publicJwk: { ...publicJwk, kid, alg: kind.alg, use: 'sig' } }

@@ -12,7 +12,10 @@ test('WORKERS=2: two workers share a port, a killed one is replaced, SIGTERM end
     DATABASE_URL: `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`
   })
   await listens(instance)
-  const listening = () => new Set(Array.from(instance.output().matchAll(/"pid":(\d+)[^\n]*Server listening/g), match => Number(match[1])))
+  const listening = () => {
+    const lines = instance.output().matchAll(/"pid":(\d+)[^\n]*Server listening/g)
+    return new Set(Array.from(lines, match => Number(match[1])))
+  }
   await until('both', () => listening().size === 2)
   t.strictSame(new Set(await childrenOf(instance.pid)), listening(), 'both are children of the primary')
   await walk(t, instance.url, 'alice')

@@ -50,7 +50,7 @@ test('a rejected origin is logged once, with the setting to change', async t => 
   }
   await service.app.inject({ method: 'OPTIONS', url: '/', headers: { origin: 'https://a.example' } })
   const lines = service.logs.filter(line => 'origin' in line)
-  const msg = 'a page of this origin may not call the service; CORS_ORIGIN allows origins'
+  const msg = 'rejected a page of this origin; add the origin to CORS_ORIGIN to allow it'
   t.match(lines, [{ level: 40, origin: 'https://a.example', msg }, { level: 40, origin: 'https://b.example', msg }])
   t.equal(lines.length, 2)
 })

@@ -63,7 +63,8 @@ test('it runs at its interval, and continues after an error of the database', as
   await service.sql('ALTER TABLE elsewhere RENAME TO refresh_tokens')
   await addSessions(service, 2, -1)
   await until('the purge', async () => await countSessions(service) === 0)
-  t.match(service.logs.find(line => line.msg === 'purged expired rows'), { level: 20, rows: 2 })
+  const line = await until('its log line', () => service.logs.find(line => line.msg === 'purged expired rows'))
+  t.match(line, { level: 20, rows: 2 })
 })
 
 test('an interval of 0 disables it', async t => {

@@ -29,9 +29,9 @@ const USERNAME = 'username must be 3 to 64 letters, digits, dots, underscores or
 const EMAIL = 'email must be an e-mail address of at most 254 characters'
 const PASSWORD = 'password must be 8 to 256 characters'
 const ROLES = 'roles must be a list of at most 16 role names'
-const GIVEN_USERNAME = 'username must be a text of at most 256 characters'
-const GIVEN_PASSWORD = 'password must be a text of at most 256 characters'
-const TOKEN = 'refreshToken must be a text'
+const GIVEN_USERNAME = 'username must be a string of at most 256 characters'
+const GIVEN_PASSWORD = 'password must be a string of at most 256 characters'
+const TOKEN = 'refreshToken must be a string'
 const ID = 'id must be a whole number above 0'
 
 const INJECTION = '\'; DROP TABLE users; --'

@@ -37,7 +37,7 @@ test('a restart, a lost connection and a read-only server are transient', async 
 
 test('a rejected login and a database that does not exist are not transient', async t => {
   for (const code of ['28P01', '28000', '3D000']) t.equal(isTransient(databaseError(code)), false, code)
-  for (const error of [new Error('a bug'), 'a text', undefined]) t.equal(isTransient(error), false, String(error))
+  for (const error of [new Error('a bug'), 'a string', undefined]) t.equal(isTransient(error), false, String(error))
 })
 
 test('a unique violation is recognised with its constraint', async t => {

@@ -31,7 +31,7 @@ test('a database that is unavailable at the start', async t => {
   await t.test('one that accepts connections but never answers ends the wait in time', async t => {
     const server = start(url)
     t.equal(await server.ended, 1)
-    t.match(server.stderr(), /^The database did not answer within 1 s \(DATABASE_START_TIMEOUT\)\. Check DATABASE_URL and the server\. Last error: /)
+    t.match(server.stderr(), /^The database did not respond within DATABASE_START_TIMEOUT \(1 s\)\. Check DATABASE_URL and the server\. Last error: /)
     t.notMatch(server.stderr() + server.stdout(), 'db-secret')
   })
   await closeSilent()

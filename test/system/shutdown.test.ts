@@ -21,7 +21,7 @@ function startLoad (address: string) {
     // queue when the socket closed: the kernel resets it, and no process ever saw it.
     outgoing.on('error', error => {
       const code = errorCode(error)
-      resolve(code === 'ECONNRESET' && !outgoing.reusedSocket ? 'ECONNREFUSED' : code)
+      resolve(code === 'ECONNRESET' && !outgoing.reusedSocket ? 'ECONNREFUSED' : String(code))
     })
     outgoing.end()
   })

@@ -49,7 +49,8 @@ test('migrates an empty database first', async t => {
 // A database that nobody may reach: the arguments are checked before it is asked.
 const settings = readSettings({ DATABASE_URL: 'postgres://127.0.0.1:1/none', JWT_SECRET: SECRET })
 const invocation = (command: string) => `npx gatehouse ${command}`
-const run = async (...args: string[]) => await runCreateAdmin(settings, args, { invocation, readPassword: notAsked })
+const run = async (...args: string[]) =>
+  await runCreateAdmin(() => settings, args, { invocation, readPassword: notAsked })
 
 test('names that sign-up would reject are rejected before anything is asked for', async t => {
   await t.rejects(run('--username', 'b', '--email', 'bob@example.com'),
@@ -71,6 +72,6 @@ test('the usage names the command as it was typed', async t => {
 test('the whole command reads its arguments and then the password', async t => {
   const url = await createDatabase(t)
   const args = ['--username', 'ann', '--email', 'ann@example.com']
-  const message = await runCreateAdmin(configOf(url), args, { invocation, readPassword: enter(PASSWORD) })
+  const message = await runCreateAdmin(() => configOf(url), args, { invocation, readPassword: enter(PASSWORD) })
   t.equal(message, 'User was registered successfully!')
 })

@@ -57,7 +57,7 @@ test('a port in use is logged, and does not prevent the start', async t => {
   t.match(second.logs.at(-1), {
     level: 40,
     msg: `Metrics are not served: listen EADDRINUSE: address already in use 127.0.0.1:${port}. ` +
-      'Set METRICS_PORT to another port, or to 0 to disable them.'
+      'Set METRICS_PORT to another port, or to 0.'
   })
 })
 

@@ -34,7 +34,8 @@ test('only the code and the constraint of a PostgreSQL error are logged', async 
     type: 'error',
     code: '23505',
     constraint: 'users_email_key',
-    message: 'PostgreSQL rejected a statement',
+    severity: 'ERROR',
+    message: 'PostgreSQL error',
     stack: ''
   })
 })

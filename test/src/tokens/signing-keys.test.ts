@@ -79,7 +79,7 @@ test('a fault names the position of its key and what to do, and reveals nothing 
     ['a PEM block has no end line', toPem(ed).replace(/-----END.*/, ''), toPem(ed).replace('END PRIVATE', 'END EC PRIVATE'),
       toPem(ed) + toPem(ec).slice(0, 60)],
     ['key 1 is a secret (oct); set it as JWT_SECRET or JWT_SECRET_ACCEPTED instead', jwks({ kty: 'oct', k: 'c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0' })],
-    ['key 1 is a public key; the file must contain private keys, whose public keys the service publishes',
+    ['key 1 is a public key; the file must contain private keys',
       ...all.map(([, key]) => { const { d, ...publicJwk } = toJwk(key); return jwks(publicJwk) }), '{"keys":[null]}', '["a"]', '{}', '[1]'],
     ['key 1 is not for signing, according to its use or key_ops', jwks(toJwk(ed, { use: 'enc' })), jwks(toJwk(ed, { key_ops: ['verify'] })),
       jwks(toJwk(ed, { key_ops: 'sign' })), jwks(toJwk(ed, { use: null }))],
@@ -97,7 +97,7 @@ test('a fault names the position of its key and what to do, and reveals nothing 
     [`key 1 is rsa-pss, 2048 bits: ${expected}`, toPem(generateKeyPairSync('rsa-pss', { modulusLength: 2048 }).privateKey)],
     ['key 1 has an alg other than EdDSA, which its type requires', jwks(toJwk(ed, { alg: 'HS256' })), jwks(toJwk(ed, { alg: 'ES256' })), jwks(toJwk(ed, { alg: null }))],
     ['key 1 has an alg other than RS256, which its type requires', jwks(toJwk(rsa, { alg: 'PS256' })), jwks(toJwk(rsa, { alg: 'RS512' }))],
-    ['key 1 has a kid that is not a text of 1 to 128 characters', jwks(toJwk(ed, { kid: '' })), jwks(toJwk(ed, { kid: 1 })),
+    ['key 1 has a kid that is not a string of 1 to 128 characters', jwks(toJwk(ed, { kid: '' })), jwks(toJwk(ed, { kid: 1 })),
       jwks(toJwk(ed, { kid: 'x'.repeat(129) })), jwks(toJwk(ed, { kid: ['a'] }))],
     ['key 1 cannot sign: its private and its public part do not match', jwks(damaged(toJwk(ec), toJwk(secondEc), 'd')), jwks(toJwk(ec, { d: 'AA' })),
       jwks(damaged(toJwk(rsa), toJwk(secondRsa), 'd', 'p', 'q', 'dp', 'dq', 'qi')), jwks(damaged(toJwk(rsa), toJwk(secondRsa), 'n')),
@@ -120,6 +120,6 @@ test('all faults are reported together, beside the valid keys', async t => {
   t.strictSame(faults, [
     'key 2 has an alg other than ES256, which its type requires',
     'key 3 has the same kid as an earlier key',
-    'key 4 has a kid that is not a text of 1 to 128 characters'
+    'key 4 has a kid that is not a string of 1 to 128 characters'
   ])
 })

@@ -73,7 +73,7 @@ test('a search finds a part of the username or the e-mail address, in any case, 
 test('an invalid query is rejected with what is expected', async t => {
   const { get } = await directory(t, [])
   const LIMIT = 'limit must be a whole number from 1 to 100'
-  const SEARCH = 'search must be a text of at most 254 characters'
+  const SEARCH = 'search must be a string of at most 254 characters'
   const AFTER = 'after must be the `next` of the previous page'
   for (const [query, message] of [
     ['limit=0', LIMIT], ['limit=101', LIMIT], ['limit=x', LIMIT], ['limit=1.5', LIMIT], ['limit=1&limit=2', LIMIT],
