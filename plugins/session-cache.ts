@@ -71,7 +71,7 @@ export default fp<{ config: Config }>(async function sessionCache (fastify, { co
     stats: () => ({ hits, misses, entries: cache.size, isListening: listener.isCurrent() })
   })
 
-  // A listener that is never started is never current, so every request asks the database.
+  // A listener that is never started is never current, so every request queries the database.
   if (config.SESSION_CACHE === 'off') return
   fastify.addHook('onClose', async () => { await listener.stop() })
   await listener.start()

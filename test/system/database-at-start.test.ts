@@ -39,7 +39,7 @@ test('a database that is unavailable at the start', async t => {
   await t.test('one that refuses connections is tried again, then the process exits with what to check', async t => {
     const server = start(url)
     t.equal(await server.ended, 1)
-    t.equal(server.stderr(), 'The database did not answer within 1 s (DATABASE_START_TIMEOUT). Check DATABASE_URL and ' +
+    t.equal(server.stderr(), 'The database did not respond within DATABASE_START_TIMEOUT (1 s). Check DATABASE_URL and ' +
       `the server. Last error: Error: connect ECONNREFUSED 127.0.0.1:${port}\n`)
     t.strictSame(server.logs().map(line => line.msg), [100, 200, 400].map(delay =>
       `database unavailable, next attempt in ${delay} ms: Error: connect ECONNREFUSED 127.0.0.1:${port}`))
