@@ -1,8 +1,8 @@
 import { test } from 'tap'
-import { startApp } from '../../../support/app.ts'
+import { shareApp } from '../../../support/shared-app.ts'
 
 test('GET /api/users/:id returns a user to moderators and admins only', async t => {
-  const { get, signUp, signIn } = await startApp(t)
+  const { get, signUp, signIn } = await shareApp(t)
   for (const role of ['user', 'moderator', 'admin']) await signUp(role, [role])
   const denied = await get('/api/users/1', { 'x-access-token': (await signIn('user')).accessToken })
   t.equal(denied.status, 403)
@@ -17,7 +17,7 @@ test('GET /api/users/:id returns a user to moderators and admins only', async t 
 })
 
 test('GET /api/users/:id does not find a user who does not exist', async t => {
-  const { get, signUp, signIn } = await startApp(t)
+  const { get, signUp, signIn } = await shareApp(t)
   await signUp('admin', ['admin'])
   const { accessToken } = await signIn('admin')
   for (const id of ['2', '9007199254740991']) {
