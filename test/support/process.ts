@@ -8,6 +8,9 @@ import { until } from './wait.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
+// node resolves --import from the working directory, which has no node_modules.
+const loaders = process.execArgv.map(arg => arg === '--import=tsx' ? `--import=${import.meta.resolve('tsx')}` : arg)
+
 // What the tests run with, but for settings; the TypeScript loader would look for its project in the working folder.
 const inherited = {
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !(name in settings.properties))),
@@ -43,7 +46,7 @@ interface Options {
  * one (TypeScript, coverage); where to report coverage tap adds itself. One killed by SIGKILL reports none.
  */
 export function runServer (t: Test, { env = {}, args = [], cwd, input = '', script }: Options): ServerProcess {
-  const run = script === undefined ? [...process.execArgv, join(root, 'src', 'server.ts')] : [join(root, script)]
+  const run = script === undefined ? [...loaders, join(root, 'src', 'server.ts')] : [join(root, script)]
   const child = spawn(process.execPath, [...run, ...args], {
     cwd,
     env: { ...inherited, ...env }
