@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Test } from 'tap'
 import { settings } from '../../src/config/settings.ts'
 import type { LogLine } from './app.ts'
@@ -8,8 +9,8 @@ import { until } from './wait.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
-// node resolves --import from the working directory, which has no node_modules.
-const loaders = process.execArgv.map(arg => arg === '--import=tsx' ? `--import=${import.meta.resolve('tsx')}` : arg)
+// The loaders of this process. node resolves a relative one against the working directory.
+const loaders = process.execArgv.map(arg => arg.replace('--import=./', `--import=${pathToFileURL(root).href}/`))
 
 // What the tests run with, but for settings; the TypeScript loader would look for its project in the working folder.
 const inherited = {
