@@ -1,8 +1,9 @@
 import { test } from 'tap'
-import { PASSWORD, startApp } from '../support/app.ts'
+import { PASSWORD } from '../support/app.ts'
+import { shareApp } from '../support/shared-app.ts'
 
 test('every POST of the contract accepts a form', async t => {
-  const { app, sql } = await startApp(t, { SIGNUP_ROLES: ['user', 'moderator', 'admin'] })
+  const { app, sql } = await shareApp(t, { SIGNUP_ROLES: ['user', 'moderator', 'admin'] })
   const send = async (path: string, sent: Array<[string, string]>) => await app.inject({
     method: 'POST',
     url: `/api/auth/${path}`,
@@ -20,14 +21,14 @@ test('every POST of the contract accepts a form', async t => {
 })
 
 test('a text in JSON is not converted to a list', async t => {
-  const { post } = await startApp(t)
+  const { post } = await shareApp(t)
   const response = await post('/api/auth/signup', { username: 'alice', email: 'a@example.com', password: PASSWORD, roles: 'user' })
   t.equal(response.status, 400)
   t.strictSame(response.body, { message: 'roles must be a list of at most 16 role names', code: 'VALIDATION_FAILED' })
 })
 
 test('an empty JSON body counts as absent', async t => {
-  const { post } = await startApp(t)
+  const { post } = await shareApp(t)
   const response = await post('/api/auth/signin', '')
   t.equal(response.status, 400)
   t.strictSame(response.body, { message: 'the body must be object', code: 'VALIDATION_FAILED' })

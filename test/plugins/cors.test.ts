@@ -1,10 +1,11 @@
 import { test } from 'tap'
-import { startApp, type TestApp } from '../support/app.ts'
+import { type TestApp } from '../support/app.ts'
+import { shareApp } from '../support/shared-app.ts'
 
 const origin = 'http://localhost:8081'
 
 test('the response to the preflight of an allowed origin says what the page may send', async t => {
-  const { app } = await startApp(t)
+  const { app } = await shareApp(t)
   const response = await app.inject({
     method: 'OPTIONS',
     url: '/api/auth/signin',
@@ -23,7 +24,7 @@ const allowedOrigin = async ({ get }: TestApp, origin: string) =>
   (await get('/', { origin })).headers['access-control-allow-origin']
 
 test('any other origin is rejected, but gets its response', async t => {
-  const { get } = await startApp(t)
+  const { get } = await shareApp(t)
   for (const other of ['http://localhost:8082', 'https://localhost:8081', 'http://localhost:8081.evil.example', 'null']) {
     const response = await get('/api/test/all', { origin: other })
     t.equal(response.status, 200)
@@ -33,7 +34,7 @@ test('any other origin is rejected, but gets its response', async t => {
 })
 
 test('a preflight of a rejected origin allows nothing', async t => {
-  const { app } = await startApp(t)
+  const { app } = await shareApp(t)
   const response = await app.inject({
     method: 'OPTIONS',
     url: '/api/auth/signin',
@@ -44,7 +45,7 @@ test('a preflight of a rejected origin allows nothing', async t => {
 })
 
 test('a rejected origin is logged once, with the setting to change', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   for (const sent of ['https://a.example', 'https://b.example', 'https://a.example', origin]) {
     await service.get('/', { origin: sent })
   }
@@ -56,7 +57,7 @@ test('a rejected origin is logged once, with the setting to change', async t => 
 })
 
 test('a request without an origin is none of CORS', async t => {
-  const { app, get, logs } = await startApp(t)
+  const { app, get, logs } = await shareApp(t)
   const response = await get('/api/test/all')
   t.equal(response.status, 200)
   t.equal(response.headers['access-control-allow-origin'], undefined)
@@ -67,13 +68,13 @@ test('a request without an origin is none of CORS', async t => {
 })
 
 test('CORS_ORIGIN lists the allowed origins', async t => {
-  const service = await startApp(t, { CORS_ORIGIN: ['https://a.example', 'https://b.example'] })
+  const service = await shareApp(t, { CORS_ORIGIN: ['https://a.example', 'https://b.example'] })
   t.equal(await allowedOrigin(service, 'https://b.example'), 'https://b.example')
   t.equal(await allowedOrigin(service, origin), undefined)
 })
 
 test('the word localhost allows every origin of the local machine', async t => {
-  const service = await startApp(t, { CORS_ORIGIN: ['localhost', 'https://a.example'] })
+  const service = await shareApp(t, { CORS_ORIGIN: ['localhost', 'https://a.example'] })
   for (const allowed of [
     'http://localhost', 'http://localhost:3000', 'https://localhost:8443', 'http://127.0.0.1:5173', 'http://[::1]:5173',
     'https://a.example'
@@ -85,12 +86,12 @@ test('the word localhost allows every origin of the local machine', async t => {
 })
 
 test('* allows every origin', async t => {
-  const service = await startApp(t, { CORS_ORIGIN: ['*'] })
+  const service = await shareApp(t, { CORS_ORIGIN: ['*'] })
   for (const allowed of [origin, 'https://a.example', 'null']) t.equal(await allowedOrigin(service, allowed), allowed)
 })
 
 test('a page can read every error response', async t => {
-  const { app, post } = await startApp(t)
+  const { app, post } = await shareApp(t)
   const headers = { origin, 'content-type': 'application/json' }
   const signIn = async (sent: Record<string, string>, payload: string) =>
     await app.inject({ method: 'POST', url: '/api/auth/signin', headers: sent, payload })

@@ -1,8 +1,8 @@
 import { test } from 'tap'
-import { startApp } from '../support/app.ts'
+import { shareApp } from '../support/shared-app.ts'
 
 test('DOCS=on serves the page, its files and the document', async t => {
-  const { get } = await startApp(t, { DOCS: 'on' })
+  const { get } = await shareApp(t, { DOCS: 'on' })
   const page = await get('/docs')
   t.equal(page.status, 200)
   t.equal(page.headers['content-type'], 'text/html; charset=utf-8')
@@ -19,7 +19,7 @@ test('DOCS=on serves the page, its files and the document', async t => {
 })
 
 test('the page may load from and call only the service', async t => {
-  const { get } = await startApp(t, { DOCS: 'on' })
+  const { get } = await shareApp(t, { DOCS: 'on' })
   for (const url of ['/docs', '/docs/', '/docs/static/swagger-ui-bundle.js']) {
     const { headers } = await get(url)
     t.equal(headers['content-security-policy'], 'default-src \'none\'; script-src \'self\'; ' +
@@ -30,7 +30,7 @@ test('the page may load from and call only the service', async t => {
 })
 
 test('a file that does not exist is a 404 of the service', async t => {
-  const { get } = await startApp(t, { DOCS: 'on' })
+  const { get } = await shareApp(t, { DOCS: 'on' })
   for (const url of ['/docs/no-such-file', '/docs/static/no-such-file', '/docs/static/../../package.json', '/docs/static/%2e%2e%2fpackage.json']) {
     const { status, body } = await get(url)
     t.strictSame([status, body], [404, { message: 'Route not found.', code: 'ROUTE_NOT_FOUND' }], url)
@@ -38,7 +38,7 @@ test('a file that does not exist is a 404 of the service', async t => {
 })
 
 test('DOCS=off serves neither the page nor the document', async t => {
-  const { get } = await startApp(t, { DOCS: 'off' })
+  const { get } = await shareApp(t, { DOCS: 'off' })
   for (const url of ['/docs', '/docs/', '/docs/json', '/docs/yaml', '/docs/static/swagger-ui.css']) {
     t.equal((await get(url)).status, 404, url)
   }

@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { test } from 'tap'
 import { sendConnectionError } from '../../plugins/error-handler.ts'
 import { signUpBody, startApp } from '../support/app.ts'
+import { shareApp } from '../support/shared-app.ts'
 
 /** Sends bytes over a socket, and reads the response until the server closes it. */
 async function exchange (port: number, bytes: string): Promise<{ head: string, body: unknown }> {
@@ -60,7 +61,7 @@ test('a closed connection is not written to', async t => {
 })
 
 test('a bug is a 500 that hides its cause, and a log line that has it', async t => {
-  const { app, logs, post } = await startApp(t)
+  const { app, logs, post } = await shareApp(t)
   t.intercept(app.passwords, 'hash', { value: async () => { throw new Error('the cause') } })
   const response = await post('/api/auth/signup', signUpBody('alice'))
   t.equal(response.status, 500)

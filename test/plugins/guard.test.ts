@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import type { Access } from '../../src/access.ts'
-import { startApp } from '../support/app.ts'
+import { shareApp } from '../support/shared-app.ts'
 import { buildWith } from '../support/routes.ts'
 
 const choices = 'Add config: { access } with one of: public, signed-in, moderator, admin, moderator or admin.'
@@ -20,7 +20,7 @@ test('a route that declares an unknown access prevents the start', async t => {
 })
 
 test('the token may be in either header or in both, with the scheme in any case', async t => {
-  const { get, signUp, signIn } = await startApp(t)
+  const { get, signUp, signIn } = await shareApp(t)
   await signUp('alice')
   const { accessToken } = await signIn('alice')
   for (const headers of [
@@ -38,7 +38,7 @@ test('the token may be in either header or in both, with the scheme in any case'
 })
 
 test('two tokens that differ are invalid, even if both are valid on their own', async t => {
-  const { get, signUp, signIn } = await startApp(t)
+  const { get, signUp, signIn } = await shareApp(t)
   await signUp('alice')
   await signUp('bob')
   const [alice, bob] = [await signIn('alice'), await signIn('bob')]
@@ -49,7 +49,7 @@ test('two tokens that differ are invalid, even if both are valid on their own', 
 })
 
 test('without a token, with an empty one or with another scheme, the token is missing', async t => {
-  const { get } = await startApp(t)
+  const { get } = await shareApp(t)
   for (const headers of [
     {}, { 'x-access-token': '' }, { authorization: '' }, { authorization: 'Bearer' }, { authorization: 'Bearer  ' },
     { authorization: 'Basic YTpi' }

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { test } from 'tap'
 import { startApp, type TestApp } from '../support/app.ts'
+import { shareApp } from '../support/shared-app.ts'
 import { until } from '../support/wait.ts'
 
 /** Inserts sessions of user 1. @param hours until they expire; negative for expired ones */
@@ -13,7 +14,7 @@ const addSessions = async (service: TestApp, count: number, hours: number) => aw
 const countSessions = async (service: TestApp) => (await service.sql('SELECT FROM refresh_tokens')).length
 
 test('all expired sessions are purged, in batches, and live ones are kept', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   await addSessions(service, 1200, -1)
   await addSessions(service, 3, 1)
@@ -22,14 +23,14 @@ test('all expired sessions are purged, in batches, and live ones are kept', asyn
 })
 
 test('expired counters are purged', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.sql('INSERT INTO rate_limits VALUES (\'old\', 1, 1), (\'new\', 1, 9999999999999), (\'lasting\', 1, NULL)')
   t.equal(await service.app.purge(), 1)
   t.strictSame(await service.sql('SELECT key FROM rate_limits ORDER BY key'), [{ key: 'lasting' }, { key: 'new' }])
 })
 
 test('one replica purges at a time', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   await addSessions(service, 5, -1)
   const client = new pg.Client({ connectionString: service.url })
@@ -42,7 +43,7 @@ test('one replica purges at a time', async t => {
 })
 
 test('a session that a transaction has locked is left to the next run', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   await addSessions(service, 2, -1)
   const client = new pg.Client({ connectionString: service.url })

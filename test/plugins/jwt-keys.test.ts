@@ -1,12 +1,13 @@
 import { createHmac, createPublicKey, generateKeyPairSync, type JsonWebKey, type KeyObject, sign } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
-import { test, type Test } from 'tap'
-import { algorithms } from '../../src/tokens/signing-keys.ts'
+import { t as root, test, type Test } from 'tap'
+import { type Algorithm, algorithms } from '../../src/tokens/signing-keys.ts'
 import { property } from '../../src/unknown.ts'
 import { SECRET, startApp, type TestApp } from '../support/app.ts'
 import { jwks, keyFile, privateKeys, secretsOf, toJwk, toPem } from '../support/keys.ts'
 import { buildWith } from '../support/routes.ts'
+import { shareApp } from '../support/shared-app.ts'
 
 type Config = NonNullable<Parameters<typeof startApp>[1]>
 
@@ -46,19 +47,36 @@ async function present ({ get }: TestApp, accessToken: string) {
   return { status, body }
 }
 
+/** One key of each algorithm, for the tests that do not change the file. */
+const fixedKeys = Object.fromEntries(algorithms.map(alg => [alg, privateKeys[alg]()])) as Record<Algorithm, KeyObject>
+
+const fixedFiles = new Map<Algorithm, Promise<string>>()
+
+/** A service that the tests share, with the key of an algorithm and, beside it, an accepted secret. */
+async function withFixedKey (t: Test, alg: Algorithm) {
+  let file = fixedFiles.get(alg)
+  if (!file) fixedFiles.set(alg, file = keyFile(root, toPem(fixedKeys[alg])).then(({ file }) => file))
+  const service = await shareApp(t, { JWT_KEYS_FILE: await file, JWT_SECRET_ACCEPTED: [OLD] })
+  return { key: fixedKeys[alg], service, ...await signInAlice(service) }
+}
+
+async function signInAlice (service: TestApp) {
+  await service.signUp('alice')
+  const { accessToken } = await service.signIn('alice')
+  const [header, payload] = accessToken.split('.')
+  return { accessToken, header: decode(header), claims: decode(payload) }
+}
+
 /** Starts a service with these keys, and signs in a user. */
 async function withKeys (t: Test, text: string, overrides: Config = {}) {
   const { file, write } = await keyFile(t, text)
   const service = await startApp(t, { JWT_KEYS_FILE: file, ...overrides })
-  await service.signUp('alice')
-  const { accessToken } = await service.signIn('alice')
-  const [header, payload] = accessToken.split('.')
   /** Replaces the keys in the file and reloads them. */
   const reload = (text: string) => {
     write(text)
     service.app.accessTokens.reload()
   }
-  return { service, file, reload, accessToken, header: decode(header), claims: decode(payload) }
+  return { service, file, reload, ...await signInAlice(service) }
 }
 
 const kidOf = async (service: TestApp, index = 0): Promise<string> => {
@@ -82,8 +100,7 @@ for (const alg of algorithms) {
   })
 
   test(`${alg}: a token that another service signed with the key is valid, and one of another key is not`, async t => {
-    const key = privateKeys[alg]()
-    const { service, header, claims } = await withKeys(t, toPem(key))
+    const { key, service, header, claims } = await withFixedKey(t, alg)
     const head = { alg, typ: 'at+jwt', kid: header['kid'] }
     t.strictSame(await present(service, token(head, { ...claims, jti: '1' }, key)), VALID)
     t.strictSame(await present(service, token({ kid: head.kid, typ: 'application/at+jwt', alg }, claims, key)), VALID)
@@ -112,9 +129,8 @@ for (const alg of algorithms) {
   })
 
   test(`${alg}: a public key is never accepted as a secret, nor one algorithm for another (RFC 8725 §3.1)`, async t => {
-    const key = privateKeys[alg]()
     // With a secret beside the key, HS256 is in use too.
-    const { service, header, claims } = await withKeys(t, toPem(key), { JWT_SECRET_ACCEPTED: [OLD] })
+    const { key, service, header, claims } = await withFixedKey(t, alg)
     const publicKey = createPublicKey(key)
     const jwk = publicKey.export({ format: 'jwk' })
     const secrets: Array<string | Buffer> = [
@@ -134,7 +150,7 @@ for (const alg of algorithms) {
   })
 
   test(`${alg}: a signature has one valid spelling`, async t => {
-    const { service, accessToken } = await withKeys(t, toPem(privateKeys[alg]()))
+    const { service, accessToken } = await withFixedKey(t, alg)
     const body = accessToken.slice(0, -1)
     const last = ALPHABET.indexOf(accessToken.slice(-1))
     t.equal(last % 16, 0, 'four of the last six bits are unused')

@@ -3,6 +3,7 @@ import { jwtVerify } from 'jose'
 import jsonwebtoken from 'jsonwebtoken'
 import { test, type Test } from 'tap'
 import { SECRET, startApp, type TestApp } from '../support/app.ts'
+import { shareApp } from '../support/shared-app.ts'
 
 const HOUR = 3600
 
@@ -39,7 +40,7 @@ const read = <T>(encoded: string): T => JSON.parse(Buffer.from(encoded, 'base64u
 
 /** A signed-in user, and the parts of the user's access token, which forgeries differ from in one point. */
 async function signedIn (t: Test, overrides: Parameters<typeof startApp>[1] = {}) {
-  const service = await startApp(t, overrides)
+  const service = await shareApp(t, overrides)
   await service.signUp('alice')
   const { id, accessToken } = await service.signIn('alice')
   const [header, payload, signature] = partsOf(accessToken)
@@ -71,7 +72,7 @@ test('an access token has the claims of RFC 9068', async t => {
 })
 
 test('the roles in an access token are those of the user', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('carol', ['user', 'moderator', 'admin'])
   const { accessToken } = await service.signIn('carol')
   t.strictSame(read<Claims>(partsOf(accessToken)[1])['roles'], ['user', 'moderator', 'admin'])

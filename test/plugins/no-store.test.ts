@@ -1,8 +1,8 @@
 import { test } from 'tap'
-import { startApp } from '../support/app.ts'
+import { shareApp } from '../support/shared-app.ts'
 
 test('a response that may contain a token or personal data must not be cached, even if it is an error', async t => {
-  const { get, post } = await startApp(t)
+  const { get, post } = await shareApp(t)
   for (const path of ['/api/test/user', '/api/users/me', '/api/users/1']) {
     t.equal((await get(path)).headers['cache-control'], 'no-store', path)
   }
@@ -12,6 +12,6 @@ test('a response that may contain a token or personal data must not be cached, e
 })
 
 test('public GET routes may be cached', async t => {
-  const { get } = await startApp(t)
+  const { get } = await shareApp(t)
   for (const path of ['/', '/api/test/all']) t.equal((await get(path)).headers['cache-control'], undefined, path)
 })

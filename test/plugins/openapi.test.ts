@@ -5,7 +5,8 @@ import { test, type Test } from 'tap'
 import { codesOf } from '../../src/api/openapi.ts'
 import { buildApp } from '../../src/app.ts'
 import { isRecord } from '../../src/unknown.ts'
-import { configOf, createDatabase, startApp } from '../support/app.ts'
+import { configOf, createDatabase } from '../support/app.ts'
+import { shareApp } from '../support/shared-app.ts'
 import { collectRoutes } from '../support/declared-routes.ts'
 
 interface DescribedResponse {
@@ -30,7 +31,7 @@ interface Document {
 }
 
 async function startDocumented (t: Test) {
-  const { app } = await startApp(t, { DOCS: 'on' })
+  const { app } = await shareApp(t, { DOCS: 'on' })
   const { paths, ...document } = app.swagger() as unknown as Document
   return { app, document, paths, operations: operationsOf(paths) }
 }

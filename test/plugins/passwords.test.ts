@@ -1,5 +1,6 @@
 import { test } from 'tap'
 import { PASSWORD, signUpBody, startApp, type TestApp } from '../support/app.ts'
+import { shareApp } from '../support/shared-app.ts'
 import { until } from '../support/wait.ts'
 
 const busy = { message: 'Too many passwords are being verified. Please try again.', code: 'BUSY' }
@@ -22,7 +23,7 @@ test('a sign-in beyond the bound of the queue gets 503 and Retry-After', async t
 })
 
 test('an unknown user costs a verification, as a wrong password does', async t => {
-  const { app, post, signUp } = await startApp(t)
+  const { app, post, signUp } = await shareApp(t)
   await signUp('alice')
   const hashes: Array<string | undefined> = []
   const verify = app.passwords.verify
@@ -44,7 +45,7 @@ for (const [what, hash] of [
   ['an invalid form', '$argon2id$nonsense']
 ] as const) {
   test(`a stored hash with ${what} is not verified: the password is wrong, and the log says why`, async t => {
-    const { logs, post, signUp, sql } = await startApp(t)
+    const { logs, post, signUp, sql } = await shareApp(t)
     await signUp('alice')
     await sql('UPDATE users SET password_hash = $1', [hash])
     const response = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })

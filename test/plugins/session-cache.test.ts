@@ -2,6 +2,7 @@ import pg from 'pg'
 import { type Test, test } from 'tap'
 import { createDatabase, startApp, type TestApp } from '../support/app.ts'
 import { openProxy } from '../support/proxy.ts'
+import { shareApp } from '../support/shared-app.ts'
 import { until } from '../support/wait.ts'
 
 const admin = async (service: TestApp, token: string) => (await service.get('/api/test/admin', { 'x-access-token': token })).status
@@ -79,7 +80,7 @@ const CHANGES: Array<[sql: string, notified: string[], status: number]> = [
 
 for (const [text, notified, status] of CHANGES) {
   test(`a change in psql takes effect: ${text}`, async t => {
-    const service = await startApp(t)
+    const service = await shareApp(t)
     const ada = await warm(service)
     await service.signUp('bob')
     await service.signIn('bob')

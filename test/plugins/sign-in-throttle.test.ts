@@ -1,5 +1,6 @@
 import { test } from 'tap'
-import { createDatabase, PASSWORD, startApp, type TestApp } from '../support/app.ts'
+import { createDatabase, PASSWORD, type TestApp } from '../support/app.ts'
+import { shareApp } from '../support/shared-app.ts'
 
 const throttled = { message: 'Too many wrong passwords. Please wait and try again.', code: 'SIGNIN_THROTTLED' }
 
@@ -17,7 +18,7 @@ const later = async (service: TestApp, seconds: number) =>
   await service.sql('UPDATE rate_limits SET expire = expire - $1::bigint', [seconds * 1000])
 
 test('after ten wrong passwords, a sign-in gets 429 with the seconds to wait', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   for (let i = 0; i < 10; i++) t.equal((await guess(service)).status, 401)
   const response = await guess(service)
@@ -28,7 +29,7 @@ test('after ten wrong passwords, a sign-in gets 429 with the seconds to wait', a
 })
 
 test('during a delay even the right password is rejected; afterwards it signs in and resets the counters', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   for (let i = 0; i < 10; i++) await guess(service)
   let verified = 0
@@ -48,7 +49,7 @@ test('during a delay even the right password is rejected; afterwards it signs in
 })
 
 test('the delay doubles with each wrong password, up to the maximum', async t => {
-  const service = await startApp(t, { SIGNIN_MAX_FAILURES: 2, SIGNIN_DELAY: 30, SIGNIN_DELAY_MAX: 100 })
+  const service = await shareApp(t, { SIGNIN_MAX_FAILURES: 2, SIGNIN_DELAY: 30, SIGNIN_DELAY_MAX: 100 })
   await service.signUp('alice')
   await guess(service)
   for (const delay of [30, 60, 100, 100]) {
@@ -63,7 +64,7 @@ test('the delay doubles with each wrong password, up to the maximum', async t =>
 
 test('of 200 concurrent guesses at two replicas, ten are verified', async t => {
   const url = await createDatabase(t)
-  const services = [await startApp(t, { DATABASE_URL: url }), await startApp(t, { DATABASE_URL: url })]
+  const services = [await shareApp(t, { DATABASE_URL: url }), await shareApp(t, { DATABASE_URL: url })]
   await services[0]?.signUp('alice')
   const statuses = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
     const service = services[i % 2]
@@ -74,20 +75,20 @@ test('of 200 concurrent guesses at two replicas, ten are verified', async t => {
 })
 
 test('concurrent sign-ins with the right password all succeed', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   const statuses = await Promise.all(Array.from({ length: 50 }, async () => (await guess(service, 'alice', PASSWORD)).status))
   t.strictSame(statuses.filter(status => status !== 200), [])
 })
 
 test('an unknown username is throttled in the same way', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   for (let i = 0; i < 10; i++) t.equal((await guess(service, 'nobody')).status, 404)
   t.strictSame(await outcome(service, 'nobody'), [429, '30'])
 })
 
 test('the delay is per user, and a username in another case is the same user', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   await service.signUp('bob')
   for (let i = 0; i < 10; i++) await guess(service, i % 2 ? 'alice' : 'ALICE')
@@ -96,7 +97,7 @@ test('the delay is per user, and a username in another case is the same user', a
 })
 
 test('a sign-in that could not be verified is not counted', async t => {
-  const service = await startApp(t, { SIGNIN_MAX_FAILURES: 2 })
+  const service = await shareApp(t, { SIGNIN_MAX_FAILURES: 2 })
   await service.signUp('alice')
   const verify = service.app.passwords.verify
   t.intercept(service.app.passwords, 'verify', { value: async () => { throw new Error('a fault') } })
@@ -106,7 +107,7 @@ test('a sign-in that could not be verified is not counted', async t => {
 })
 
 test('the table does not contain usernames', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await guess(service, 'hunter2-typed-in-the-wrong-field')
   const rows = await service.sql('SELECT key FROM rate_limits')
   t.equal(rows.length, 1)
@@ -114,7 +115,7 @@ test('the table does not contain usernames', async t => {
 })
 
 test('failed sign-ins and the start of a delay are security events, without the username', async t => {
-  const service = await startApp(t, { SIGNIN_MAX_FAILURES: 2 })
+  const service = await shareApp(t, { SIGNIN_MAX_FAILURES: 2 })
   await service.signUp('alice')
   await guess(service)
   await guess(service)

@@ -1,10 +1,10 @@
 import { test } from 'tap'
 import { ApiError } from '../../src/errors.ts'
-import { startApp } from '../support/app.ts'
+import { shareApp } from '../support/shared-app.ts'
 import { until } from '../support/wait.ts'
 
 test('the liveness probe does not ask the database', async t => {
-  const { app, get } = await startApp(t)
+  const { app, get } = await shareApp(t)
   t.intercept(app.db, 'query', { value: async () => { throw new Error('the database was queried') } })
   const response = await get('/health/live')
   t.equal(response.status, 200)
@@ -12,14 +12,14 @@ test('the liveness probe does not ask the database', async t => {
 })
 
 test('a process whose database responds is ready', async t => {
-  const { get } = await startApp(t)
+  const { get } = await shareApp(t)
   const response = await get('/health/ready')
   t.equal(response.status, 200)
   t.strictSame(response.body, { status: 'ready' })
 })
 
 test('a process whose database is unavailable is not ready', async t => {
-  const { app, get } = await startApp(t)
+  const { app, get } = await shareApp(t)
   t.intercept(app.db, 'query', { value: async () => { throw new ApiError('DATABASE_UNAVAILABLE') } })
   const response = await get('/health/ready')
   t.equal(response.status, 503)
@@ -28,7 +28,7 @@ test('a process whose database is unavailable is not ready', async t => {
 })
 
 test('a process beyond MAX_MEMORY_MIB is not ready, but alive', async t => {
-  const { get } = await startApp(t, { MAX_MEMORY_MIB: 1 })
+  const { get } = await shareApp(t, { MAX_MEMORY_MIB: 1 })
   const response = await until('the memory to be checked', async () => {
     const found = await get('/health/ready')
     return found.status === 503 && found
@@ -40,7 +40,7 @@ test('a process beyond MAX_MEMORY_MIB is not ready, but alive', async t => {
 })
 
 test('a process beyond MAX_EVENT_LOOP_DELAY is not ready', async t => {
-  const { get } = await startApp(t, { MAX_EVENT_LOOP_DELAY: 20 })
+  const { get } = await shareApp(t, { MAX_EVENT_LOOP_DELAY: 20 })
   const block = setInterval(() => {
     const end = Date.now() + 200
     while (Date.now() < end);

@@ -1,8 +1,8 @@
 import { test } from 'tap'
-import { startApp } from '../support/app.ts'
+import { shareApp } from '../support/shared-app.ts'
 
 test('GET / returns a greeting', async t => {
-  const { get } = await startApp(t)
+  const { get } = await shareApp(t)
   const response = await get('/')
   t.equal(response.status, 200)
   t.strictSame(response.body, { message: 'Welcome to gatehouse.' })
@@ -10,7 +10,7 @@ test('GET / returns a greeting', async t => {
 })
 
 test('every response has the id of its own request', async t => {
-  const { get } = await startApp(t)
+  const { get } = await shareApp(t)
   const [first, second] = [await get('/'), await get('/no-such-page')]
   t.not(first.headers['x-request-id'], second.headers['x-request-id'])
   t.equal(second.status, 404)

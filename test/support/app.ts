@@ -5,11 +5,12 @@ import type { Test } from 'tap'
 import { insertUser } from '../../sql/sign-up.ts'
 import { isRole } from '../../src/access.ts'
 import { buildApp } from '../../src/app.ts'
-import { type Config, readSettings } from '../../src/config/read-settings.ts'
+import type { Config } from '../../src/config/read-settings.ts'
 import { isRecord } from '../../src/unknown.ts'
 import { openServer, TEMPLATE } from './postgres.ts'
+import { configOf } from './settings.ts'
 
-export const SECRET = 'a secret of the tests, at least 32 bytes long'
+export { configOf, SECRET } from './settings.ts'
 
 /** Runs one statement on a database of the tests' server. */
 export async function sql<Row extends pg.QueryResultRow> (
@@ -33,20 +34,6 @@ export async function createDatabase (t: Test, template = TEMPLATE): Promise<str
   await sql(postgres.url(), `CREATE DATABASE ${name} TEMPLATE ${template}`)
   t.teardown(async () => await sql(postgres.url(), `DROP DATABASE ${name} WITH (FORCE)`))
   return postgres.url(name)
-}
-
-/** The settings of a service, with hashes cheap enough for a test. */
-export function configOf (url: string, overrides: Partial<Config> = {}): Config {
-  const settings = readSettings({
-    DATABASE_URL: url,
-    JWT_SECRET: SECRET,
-    ARGON2_MEMORY_KIB: '1024',
-    ARGON2_TIME: '1',
-    LOG_LEVEL: 'debug',
-    RATE_LIMIT_SIGNIN: '100000',
-    MAX_EVENT_LOOP_DELAY: '0'
-  })
-  return { ...settings, DATABASE_URL: url, JWT_SECRET: SECRET, ...overrides }
 }
 
 export interface LogLine extends Record<string, unknown> {

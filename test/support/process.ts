@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import type { Test } from 'tap'
 import { settings } from '../../src/config/settings.ts'
@@ -13,15 +14,18 @@ const root = join(import.meta.dirname, '..', '..')
 const inherited = {
   ...Object.fromEntries(Object.entries(process.env)
     .filter(([name]) => !(name in settings.properties) && !name.startsWith('npm_'))),
-  // The TypeScript loader would look for its project in the working directory.
-  TS_NODE_PROJECT: join(root, 'tsconfig.json'),
   // Test files run side by side. A test of metrics chooses a port.
   METRICS_PORT: '0'
 }
 
-/** What Node.js runs the service with: the loaders of this process (TypeScript, coverage) but that of mocks. */
+/**
+ * The arguments that run the service: the loaders of this process (TypeScript, coverage) without that of mocks. Node.js
+ * would resolve a relative one against the working directory.
+ */
 export const serviceArgs = [
-  ...process.execArgv.filter(arg => !arg.includes('@tapjs/mock')), join(root, 'src', 'server.ts')
+  ...process.execArgv.filter(arg => !arg.includes('@tapjs/mock'))
+    .map(arg => arg.replace('--import=./', `--import=${pathToFileURL(root).href}/`)),
+  join(root, 'src', 'server.ts')
 ]
 
 /** The settings of a service with cheap hashes, on a free port. */

@@ -1,5 +1,6 @@
-import { ConfigError, readSettings } from '../../src/config/read-settings.ts'
-import { SECRET } from './app.ts'
+import { type Config, ConfigError, readSettings } from '../../src/config/read-settings.ts'
+
+export const SECRET = 'a secret of the tests, at least 32 bytes long'
 
 export const OTHER_SECRET = 'another secret of the tests, as long as the one before'
 
@@ -15,4 +16,18 @@ export function faultsOf (env: Record<string, string | undefined>): string[] {
     throw error
   }
   return []
+}
+
+/** The settings of a service, with hashes cheap enough for a test. */
+export function configOf (url: string, overrides: Partial<Config> = {}): Config {
+  const settings = readSettings({
+    DATABASE_URL: url,
+    JWT_SECRET: SECRET,
+    ARGON2_MEMORY_KIB: '1024',
+    ARGON2_TIME: '1',
+    LOG_LEVEL: 'debug',
+    RATE_LIMIT_SIGNIN: '100000',
+    MAX_EVENT_LOOP_DELAY: '0'
+  })
+  return { ...settings, DATABASE_URL: url, JWT_SECRET: SECRET, ...overrides }
 }

@@ -1,11 +1,12 @@
 import { type Test, test } from 'tap'
-import { PASSWORD, signUpBody, startApp } from '../../support/app.ts'
+import { PASSWORD, signUpBody } from '../../support/app.ts'
+import { shareApp } from '../../support/shared-app.ts'
 
 const NEW = 'battery staple'
 
 /** Performs every action that changes a user, once: by ada (1), on alice (2) and bob (3). */
 async function history (t: Test) {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('ada', ['user', 'admin'])
   const ada = await service.signIn('ada')
   for (const name of ['alice', 'bob']) await service.post('/api/auth/signup', signUpBody(name))

@@ -1,8 +1,7 @@
 import { test } from 'tap'
 import { readSettings, refreshSecrets } from '../../../src/config/read-settings.ts'
 import { settings } from '../../../src/config/settings.ts'
-import { faultsOf, OTHER_SECRET, SERVICE } from '../../support/settings.ts'
-import { SECRET } from '../../support/app.ts'
+import { faultsOf, OTHER_SECRET, SECRET, SERVICE } from '../../support/settings.ts'
 
 test('an empty variable counts as absent', async t => {
   const empty = Object.fromEntries(Object.keys(settings.properties).map(name => [name, '']))

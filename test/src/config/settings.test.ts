@@ -2,8 +2,7 @@ import { availableParallelism } from 'node:os'
 import { test } from 'tap'
 import { isDevelopment, readSettings } from '../../../src/config/read-settings.ts'
 import { settings } from '../../../src/config/settings.ts'
-import { faultsOf, OTHER_SECRET, SERVICE } from '../../support/settings.ts'
-import { SECRET } from '../../support/app.ts'
+import { faultsOf, OTHER_SECRET, SECRET, SERVICE } from '../../support/settings.ts'
 
 const COMMON = {
   PORT: 8080,

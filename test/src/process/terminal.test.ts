@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { test } from 'tap'
 import { printAddresses } from '../../../src/process/terminal.ts'
-import { configOf } from '../../support/app.ts'
+import { configOf } from '../../support/settings.ts'
 
 const config = configOf('postgres://localhost/gatehouse', {
   HOST: '0.0.0.0', PORT: 8080, METRICS_HOST: '127.0.0.1', METRICS_PORT: 9464, DOCS: 'on'

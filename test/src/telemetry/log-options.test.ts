@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import { ApiError } from '../../../src/errors.ts'
 import { describeError, logOptions } from '../../../src/telemetry/log-options.ts'
-import { configOf } from '../../support/app.ts'
+import { configOf } from '../../support/settings.ts'
 
 test('an error is logged with its name, code, message and stack', async t => {
   const error = Object.assign(new TypeError('that went wrong'), { code: 'E_WRONG', detail: 'alice@example.com' })

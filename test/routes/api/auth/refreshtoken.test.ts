@@ -1,6 +1,7 @@
 import { test } from 'tap'
 import { RefreshTokenCodec } from '../../../../src/tokens/refresh-token.ts'
 import { PASSWORD, SECRET, startApp, type TestApp, type Tokens } from '../../../support/app.ts'
+import { shareApp } from '../../../support/shared-app.ts'
 import { until } from '../../../support/wait.ts'
 
 const required = { message: 'Refresh Token is required!', code: 'REFRESH_TOKEN_MISSING' }
@@ -40,7 +41,7 @@ async function session (service: TestApp) {
 
 for (const body of [{}, { refreshToken: null }, '', undefined]) {
   test(`a refresh with the body ${JSON.stringify(body)} lacks a token`, async t => {
-    const { post } = await startApp(t)
+    const { post } = await shareApp(t)
     const response = await post('/api/auth/refreshtoken', body ?? '')
     t.equal(response.status, 403)
     t.equal(response.headers['www-authenticate'], undefined)
@@ -49,14 +50,14 @@ for (const body of [{}, { refreshToken: null }, '', undefined]) {
 }
 
 test('a refresh without body and content type lacks a token', async t => {
-  const { app } = await startApp(t)
+  const { app } = await shareApp(t)
   const response = await app.inject({ method: 'POST', url: '/api/auth/refreshToken' })
   t.equal(response.statusCode, 403)
   t.strictSame(response.json(), required)
 })
 
 test('a text that is not a token is unknown, whatever its length, and causes no query', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { present, first } = await session(service)
   t.intercept(service.app.db, 'query', { value: async () => { throw new Error('the database was queried') } })
   const foreign = new RefreshTokenCodec('another secret of at least 32 bytes, yes').encode({
@@ -70,7 +71,7 @@ test('a text that is not a token is unknown, whatever its length, and causes no 
 })
 
 test('a valid token is exchanged for new tokens of the same session', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { first, present } = await session(service)
   const response = await present(first)
   t.equal(response.status, 200)
@@ -82,7 +83,7 @@ test('a valid token is exchanged for new tokens of the same session', async t =>
 })
 
 test('the new access token has the current roles', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { first, present } = await session(service)
   await service.sql('INSERT INTO user_roles VALUES (1, 3)')
   const { accessToken } = (await present(first)).json<Tokens>()
@@ -90,14 +91,14 @@ test('the new access token has the current roles', async t => {
 })
 
 test('an access token beside the refresh token is ignored', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { first } = await session(service)
   const response = await service.post('/api/auth/refreshtoken', { refreshToken: first }, { 'x-access-token': 'garbage' })
   t.equal(response.status, 200)
 })
 
 test('a token of a deleted session is unknown', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { first, present } = await session(service)
   await service.sql('DELETE FROM refresh_tokens')
   const response = await present(first)
@@ -106,7 +107,7 @@ test('a token of a deleted session is unknown', async t => {
 })
 
 test('an expired session is reported once, and its row is deleted', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { first, present, later, sessions } = await session(service)
   await later(86_399)
   t.equal((await present(first)).status, 200)
@@ -119,7 +120,7 @@ test('an expired session is reported once, and its row is deleted', async t => {
 })
 
 test('a refresh never extends a session', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { first, successor } = await session(service)
   const ends = async () => await service.sql('SELECT expires_at FROM refresh_tokens')
   const before = await ends()
@@ -128,7 +129,7 @@ test('a refresh never extends a session', async t => {
 })
 
 test('a session without a refresh for REFRESH_IDLE_TTL expires, and one with refreshes does not', async t => {
-  const service = await startApp(t, { REFRESH_IDLE_TTL: 60 })
+  const service = await shareApp(t, { REFRESH_IDLE_TTL: 60 })
   const { first, present, later } = await session(service)
   for (let i = 0; i < 3; i++) {
     await later(59)
@@ -139,7 +140,7 @@ test('a session without a refresh for REFRESH_IDLE_TTL expires, and one with ref
 })
 
 test('lenient: the token of the sign-in is valid for the whole session, always with the same successor', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { first, successor, later } = await session(service)
   const next = await successor(first)
   for (let i = 0; i < 5; i++) {
@@ -150,7 +151,7 @@ test('lenient: the token of the sign-in is valid for the whole session, always w
 })
 
 test('lenient: once its successor has been used, a token is exchanged for the newest one during the grace', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { first, successor, later } = await session(service)
   const second = await successor(first)
   const third = await successor(second)
@@ -161,7 +162,7 @@ test('lenient: once its successor has been used, a token is exchanged for the ne
 })
 
 test('lenient: after the grace a superseded token ends its session, including the newest token, and no other session', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { first, successor, present, later, sessions } = await session(service)
   const other = (await service.signIn('alice')).refreshToken
   const second = await successor(first)
@@ -176,7 +177,7 @@ test('lenient: after the grace a superseded token ends its session, including th
 })
 
 test('reuse is a security event, logged without the token', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { first, successor, present, later } = await session(service)
   await successor(await successor(first))
   await later(10)
@@ -194,7 +195,7 @@ test('reuse is a security event, logged without the token', async t => {
 })
 
 test('each superseded token has a grace of its own', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { first, successor, present, later } = await session(service)
   const second = await successor(first)
   const third = await successor(second)
@@ -207,7 +208,7 @@ test('each superseded token has a grace of its own', async t => {
 })
 
 test('a token more than eight generations behind is reuse even within the grace', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { first, successor, present } = await session(service)
   let head = first
   for (let i = 0; i < 8; i++) head = await successor(head)
@@ -219,7 +220,7 @@ test('a token more than eight generations behind is reuse even within the grace'
 })
 
 test('a token ahead of its row is accepted, because a failover can lose a commit', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { first, successor, sessions } = await session(service)
   const { userId = 0, sessionId = '' } = codec.decode(first) ?? {}
   const ahead = codec.encode({ userId, sessionId, generation: 20 })
@@ -229,7 +230,7 @@ test('a token ahead of its row is accepted, because a failover can lose a commit
 })
 
 test('strict: a used token has the same successor during the grace, and ends the session after it', async t => {
-  const service = await startApp(t, { REFRESH_ROTATION: 'strict' })
+  const service = await shareApp(t, { REFRESH_ROTATION: 'strict' })
   const { first, successor, present, later } = await session(service)
   const second = await successor(first)
   t.equal(generationOf(second), 1)
@@ -242,7 +243,7 @@ test('strict: a used token has the same successor during the grace, and ends the
 })
 
 test('strict: the newest token is valid until it is used', async t => {
-  const service = await startApp(t, { REFRESH_ROTATION: 'strict' })
+  const service = await shareApp(t, { REFRESH_ROTATION: 'strict' })
   const { first, successor, later } = await session(service)
   const second = await successor(first)
   await later(3600)
@@ -250,7 +251,7 @@ test('strict: the newest token is valid until it is used', async t => {
 })
 
 test('off: the token is fixed for the whole session', async t => {
-  const service = await startApp(t, { REFRESH_ROTATION: 'off' })
+  const service = await shareApp(t, { REFRESH_ROTATION: 'off' })
   const { first, successor, later } = await session(service)
   for (let i = 0; i < 3; i++) {
     t.equal(await successor(first), first)
@@ -303,7 +304,7 @@ test('refreshes are HOT updates, at least 48 of 50, which write no index entry',
 })
 
 test('a dump of the database contains nothing that can be presented as a token', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   const { first, accessToken } = await session(service)
   const rows = JSON.stringify(await service.sql('SELECT users.*, refresh_tokens.* FROM users, refresh_tokens'))
   for (const secret of [first, accessToken, PASSWORD, first.slice(-43)]) t.notMatch(rows, secret)

@@ -1,11 +1,11 @@
 import { test } from 'tap'
-import { startApp } from '../../../support/app.ts'
+import { shareApp } from '../../../support/shared-app.ts'
 
 const missing = { message: 'Session Not found.', code: 'SESSION_NOT_FOUND' }
 const UNKNOWN = '0190a0a0-0000-7000-8000-000000000000'
 
 test('a user sees their own live sessions, newest first, with the current one marked', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   await service.signUp('bob')
   await service.signIn('bob')
@@ -33,7 +33,7 @@ test('a user sees their own live sessions, newest first, with the current one ma
 })
 
 test('a user ends a session by its id, in any case, including the current one', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   const [here, there] = [await service.signIn('alice'), await service.signIn('alice')]
   const idOf = (token: string) => service.app.accessTokens.verify(token).sid
@@ -45,7 +45,7 @@ test('a user ends a session by its id, in any case, including the current one', 
 })
 
 test('the session of another user, and one that does not exist, are not found', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   await service.signUp('bob', ['admin'])
   const [alice, bob] = [await service.signIn('alice'), await service.signIn('bob')]

@@ -1,8 +1,9 @@
 import { type Test, test } from 'tap'
-import { PASSWORD, type SignedIn, startApp, type TestApp } from '../../../support/app.ts'
+import { PASSWORD, type SignedIn, type TestApp } from '../../../support/app.ts'
+import { shareApp } from '../../../support/shared-app.ts'
 
 test('a sign-in returns the user and two tokens', async t => {
-  const { post, signUp, get } = await startApp(t)
+  const { post, signUp, get } = await shareApp(t)
   await signUp('alice', ['user', 'moderator'])
   const response = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
   t.equal(response.status, 200)
@@ -14,14 +15,14 @@ test('a sign-in returns the user and two tokens', async t => {
 })
 
 test('an unknown user is not found', async t => {
-  const { post } = await startApp(t)
+  const { post } = await shareApp(t)
   const response = await post('/api/auth/signin', { username: 'nobody', password: PASSWORD })
   t.equal(response.status, 404)
   t.strictSame(response.body, { message: 'User Not found.', code: 'USER_NOT_FOUND' })
 })
 
 test('a wrong password is rejected, with the field accessToken that known clients read', async t => {
-  const { post, signUp } = await startApp(t)
+  const { post, signUp } = await shareApp(t)
   await signUp('alice')
   const response = await post('/api/auth/signin', { username: 'alice', password: 'wrong horse' })
   t.equal(response.status, 401)
@@ -30,14 +31,14 @@ test('a wrong password is rejected, with the field accessToken that known client
 })
 
 test('an access token with a sign-in is ignored', async t => {
-  const { post, signUp } = await startApp(t)
+  const { post, signUp } = await shareApp(t)
   await signUp('alice')
   const response = await post('/api/auth/signin', { username: 'alice', password: PASSWORD }, { 'x-access-token': 'garbage' })
   t.equal(response.status, 200)
 })
 
 test('a session records its address, its user agent and its expiry', async t => {
-  const { post, signUp, sql } = await startApp(t, { REFRESH_TOKEN_TTL: 100 })
+  const { post, signUp, sql } = await shareApp(t, { REFRESH_TOKEN_TTL: 100 })
   await signUp('alice')
   await post('/api/auth/signin', { username: 'alice', password: PASSWORD }, { 'user-agent': 'x'.repeat(1000) })
   const [session] = await sql(`SELECT ip, length(user_agent) AS agent, generation::int, user_id::int,
@@ -46,7 +47,7 @@ test('a session records its address, its user agent and its expiry', async t => 
 })
 
 test('a user who is deleted while the password is verified is not found', async t => {
-  const { app, post, signUp, sql } = await startApp(t)
+  const { app, post, signUp, sql } = await shareApp(t)
   await signUp('alice')
   const verify = app.passwords.verify
   t.intercept(app.passwords, 'verify', {
@@ -61,7 +62,7 @@ test('a user who is deleted while the password is verified is not found', async 
 })
 
 test('a client without a user agent can sign in', async t => {
-  const { app, signUp, sql } = await startApp(t)
+  const { app, signUp, sql } = await shareApp(t)
   await signUp('alice')
   const response = await app.inject({
     method: 'POST', url: '/api/auth/signin', headers: { 'user-agent': undefined }, payload: { username: 'alice', password: PASSWORD }
@@ -71,7 +72,7 @@ test('a client without a user agent can sign in', async t => {
 })
 
 test('only the right password reveals that a user is disabled', async t => {
-  const { post, signUp, sql, logs } = await startApp(t)
+  const { post, signUp, sql, logs } = await shareApp(t)
   await signUp('alice')
   await sql('UPDATE users SET disabled_at = now()')
   const right = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
@@ -96,7 +97,7 @@ const afterVerifying = (t: Test, { app }: TestApp, act: () => Promise<unknown>) 
 }
 
 test('a password that is changed while it is verified is verified again', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   const other = await service.app.passwords.hash('battery staple')
   afterVerifying(t, service, async () => await service.sql('UPDATE users SET password_hash = $1', [other]))
@@ -106,7 +107,7 @@ test('a password that is changed while it is verified is verified again', async 
 })
 
 test('a user who is disabled while the password is verified gets no session', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   afterVerifying(t, service, async () => await service.sql('UPDATE users SET disabled_at = now()'))
   const response = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
@@ -115,7 +116,7 @@ test('a user who is disabled while the password is verified gets no session', as
 })
 
 test('a sign-in whose user keeps changing gets 503 and Retry-After', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   afterVerifying(t, service, async () =>
     await service.sql('UPDATE users SET password_hash = $1', [await service.app.passwords.hash(PASSWORD)]))

@@ -1,6 +1,7 @@
 import { test } from 'tap'
 import { RefreshTokenCodec } from '../../../../src/tokens/refresh-token.ts'
-import { SECRET, startApp, type TestApp, type Tokens } from '../../../support/app.ts'
+import { SECRET, type TestApp, type Tokens } from '../../../support/app.ts'
+import { shareApp } from '../../../support/shared-app.ts'
 
 const done = { message: 'You have been signed out.' }
 const unknown = { message: 'Refresh token is not in database!', code: 'REFRESH_TOKEN_UNKNOWN' }
@@ -12,7 +13,7 @@ const refresh = async (service: TestApp, refreshToken: string) =>
 const signOut = async (service: TestApp, refreshToken: unknown) => await service.post('/api/auth/signout', { refreshToken })
 
 test('a sign-out ends the session, with its refresh tokens and its access tokens, at once', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   const first = await service.signIn('alice')
   const second = (await refresh(service, first.refreshToken)).json<Tokens>()
@@ -29,7 +30,7 @@ test('a sign-out ends the session, with its refresh tokens and its access tokens
 })
 
 test('a sign-out may be repeated', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   const { refreshToken } = await service.signIn('alice')
   for (let i = 0; i < 2; i++) {
@@ -39,7 +40,7 @@ test('a sign-out may be repeated', async t => {
 })
 
 test('any token of the session signs it out, including a superseded one', async t => {
-  const service = await startApp(t, { REFRESH_GRACE: 0 })
+  const service = await shareApp(t, { REFRESH_GRACE: 0 })
   await service.signUp('alice')
   const first = await service.signIn('alice')
   const second = (await refresh(service, first.refreshToken)).json<Tokens>()
@@ -49,7 +50,7 @@ test('any token of the session signs it out, including a superseded one', async 
 })
 
 test('a sign-out without a token, or with one that is not genuine, is rejected', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   const { accessToken, refreshToken } = await service.signIn('alice')
   const codec = new RefreshTokenCodec(`not ${SECRET}`)
@@ -64,7 +65,7 @@ test('a sign-out without a token, or with one that is not genuine, is rejected',
 })
 
 test('signing out everywhere ends every session of the user, and no others', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   await service.signUp('bob')
   const [here, there, bob] = [await service.signIn('alice'), await service.signIn('alice'), await service.signIn('bob')]

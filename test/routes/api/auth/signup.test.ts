@@ -1,13 +1,14 @@
 import { test } from 'tap'
 import { ApiError } from '../../../../src/errors.ts'
-import { signUpBody, startApp } from '../../../support/app.ts'
+import { signUpBody } from '../../../support/app.ts'
+import { shareApp } from '../../../support/shared-app.ts'
 
 const registered = { message: 'User was registered successfully!' }
 const usernameTaken = { message: 'Failed! Username is already in use!', code: 'USERNAME_TAKEN' }
 const emailTaken = { message: 'Failed! Email is already in use!', code: 'EMAIL_TAKEN' }
 
 test('a sign-up creates a user with the role user', async t => {
-  const { post, sql } = await startApp(t)
+  const { post, sql } = await shareApp(t)
   const response = await post('/api/auth/signup', signUpBody('alice'))
   t.equal(response.status, 200)
   t.strictSame(response.body, registered)
@@ -17,7 +18,7 @@ test('a sign-up creates a user with the role user', async t => {
 })
 
 test('the password is stored only as an argon2id hash', async t => {
-  const { post, sql } = await startApp(t)
+  const { post, sql } = await shareApp(t)
   await post('/api/auth/signup', signUpBody('alice'))
   const [row] = await sql<{ password_hash: string }>('SELECT password_hash FROM users')
   t.match(row?.password_hash, /^\$argon2id\$v=19\$m=1024,t=1,p=1\$/)
@@ -25,7 +26,7 @@ test('the password is stored only as an argon2id hash', async t => {
 
 for (const roles of [[], undefined, ['user'], ['user', 'user']]) {
   test(`roles ${JSON.stringify(roles)} give the role user`, async t => {
-    const { post, signIn } = await startApp(t)
+    const { post, signIn } = await shareApp(t)
     const response = await post('/api/auth/signup', { ...signUpBody('alice'), roles })
     t.equal(response.status, 200)
     t.match(await signIn('alice'), { roles: ['ROLE_USER'] })
@@ -33,7 +34,7 @@ for (const roles of [[], undefined, ['user'], ['user', 'user']]) {
 }
 
 test('a taken username is rejected, in any case, even if the e-mail address is taken too', async t => {
-  const { post } = await startApp(t)
+  const { post } = await shareApp(t)
   await post('/api/auth/signup', signUpBody('alice'))
   for (const body of [signUpBody('alice'), { ...signUpBody('Alice'), email: 'other@example.com' }]) {
     const response = await post('/api/auth/signup', body)
@@ -43,7 +44,7 @@ test('a taken username is rejected, in any case, even if the e-mail address is t
 })
 
 test('a taken e-mail address is rejected, in any case', async t => {
-  const { post } = await startApp(t)
+  const { post } = await shareApp(t)
   await post('/api/auth/signup', signUpBody('alice'))
   const response = await post('/api/auth/signup', { ...signUpBody('bob'), email: 'ALICE@Example.com' })
   t.equal(response.status, 400)
@@ -51,13 +52,13 @@ test('a taken e-mail address is rejected, in any case', async t => {
 })
 
 test('the username and the e-mail address keep their case', async t => {
-  const { post, signIn } = await startApp(t)
+  const { post, signIn } = await shareApp(t)
   await post('/api/auth/signup', { ...signUpBody('Alice'), email: 'Alice@Example.com' })
   t.match(await signIn('aLICE'), { username: 'Alice', email: 'Alice@Example.com' })
 })
 
 test('an unknown role is rejected and creates no user', async t => {
-  const { post, sql } = await startApp(t, { SIGNUP_ROLES: ['user', 'moderator', 'admin'] })
+  const { post, sql } = await shareApp(t, { SIGNUP_ROLES: ['user', 'moderator', 'admin'] })
   for (const roles of [['wizard'], ['user', 'wizard'], ['ROLE_ADMIN'], ['Admin']]) {
     const response = await post('/api/auth/signup', { ...signUpBody('alice'), roles })
     const unknown = roles.at(-1)
@@ -68,7 +69,7 @@ test('an unknown role is rejected and creates no user', async t => {
 })
 
 test('a role that is not open to sign-up is denied with what to do, and creates no user', async t => {
-  const { post, sql } = await startApp(t)
+  const { post, sql } = await shareApp(t)
   const response = await post('/api/auth/signup', { ...signUpBody('alice'), roles: ['user', 'admin'] })
   t.equal(response.status, 403)
   t.strictSame(response.body, {
@@ -79,14 +80,14 @@ test('a role that is not open to sign-up is denied with what to do, and creates 
 })
 
 test('SIGNUP_ROLES opens roles to everybody', async t => {
-  const { post, signIn } = await startApp(t, { SIGNUP_ROLES: ['user', 'moderator', 'admin'] })
+  const { post, signIn } = await shareApp(t, { SIGNUP_ROLES: ['user', 'moderator', 'admin'] })
   const response = await post('/api/auth/signup', { ...signUpBody('alice'), roles: ['admin', 'moderator', 'user'] })
   t.equal(response.status, 200)
   t.match(await signIn('alice'), { roles: ['ROLE_USER', 'ROLE_MODERATOR', 'ROLE_ADMIN'] })
 })
 
 test('the token of an admin may assign any role; that of a moderator, an invalid and an expired one may not', async t => {
-  const { app, post, signUp, signIn } = await startApp(t)
+  const { app, post, signUp, signIn } = await shareApp(t)
   await signUp('root', ['admin'])
   await signUp('mod', ['moderator'])
   const admin = await signIn('root')
@@ -104,13 +105,13 @@ test('the token of an admin may assign any role; that of a moderator, an invalid
 })
 
 test('an access token with a plain sign-up is ignored', async t => {
-  const { post } = await startApp(t)
+  const { post } = await shareApp(t)
   const response = await post('/api/auth/signup', signUpBody('alice'), { 'x-access-token': 'garbage' })
   t.equal(response.status, 200)
 })
 
 test('of 20 concurrent sign-ups with one username, one creates a user and 19 are rejected', async t => {
-  const { post, sql } = await startApp(t)
+  const { post, sql } = await shareApp(t)
   const responses = await Promise.all(Array.from({ length: 20 }, async (_, i) =>
     await post('/api/auth/signup', { ...signUpBody('alice'), email: `alice${i}@example.com` })))
   t.equal(responses.filter(response => response.status === 200).length, 1)
@@ -122,7 +123,7 @@ test('of 20 concurrent sign-ups with one username, one creates a user and 19 are
 })
 
 test('of 20 concurrent sign-ups with one e-mail address, one creates a user', async t => {
-  const { post } = await startApp(t)
+  const { post } = await shareApp(t)
   const responses = await Promise.all(Array.from({ length: 20 }, async (_, i) =>
     await post('/api/auth/signup', { ...signUpBody(`alice${i}`), email: 'alice@example.com' })))
   t.equal(responses.filter(response => response.status === 200).length, 1)
@@ -130,7 +131,7 @@ test('of 20 concurrent sign-ups with one e-mail address, one creates a user', as
 })
 
 test('a password keeps its spaces and all of its characters', async t => {
-  const { post } = await startApp(t)
+  const { post } = await shareApp(t)
   const password = `  ${'pässwörd 🔑'.repeat(10)}  `
   await post('/api/auth/signup', { ...signUpBody('alice'), password })
   t.equal((await post('/api/auth/signin', { username: 'alice', password })).status, 200)
@@ -139,7 +140,7 @@ test('a password keeps its spaces and all of its characters', async t => {
 })
 
 test('a password has 8 to 256 characters', async t => {
-  const { post } = await startApp(t)
+  const { post } = await shareApp(t)
   for (const [length, status] of [[256, 200], [8, 200], [257, 400], [7, 400]] as const) {
     const response = await post('/api/auth/signup', { ...signUpBody(`user${length}`), password: '🔑'.repeat(length) })
     t.equal(response.status, status, `${length} characters`)
@@ -148,7 +149,7 @@ test('a password has 8 to 256 characters', async t => {
 })
 
 test('a form is accepted as JSON is', async t => {
-  const { app, signIn } = await startApp(t, { SIGNUP_ROLES: ['user', 'moderator'] })
+  const { app, signIn } = await shareApp(t, { SIGNUP_ROLES: ['user', 'moderator'] })
   const response = await app.inject({
     method: 'POST',
     url: '/API/Auth/SignUp/',
@@ -161,7 +162,7 @@ test('a form is accepted as JSON is', async t => {
 })
 
 test('the error for a missing field names it', async t => {
-  const { post } = await startApp(t)
+  const { post } = await shareApp(t)
   for (const field of ['username', 'email', 'password']) {
     const response = await post('/api/auth/signup', { ...signUpBody('alice'), [field]: undefined })
     t.equal(response.status, 400)
@@ -170,7 +171,7 @@ test('the error for a missing field names it', async t => {
 })
 
 test('if the database becomes unavailable before the insert, no user is created', async t => {
-  const { app, post, sql } = await startApp(t)
+  const { app, post, sql } = await shareApp(t)
   const query = app.db.query
   t.intercept(app.db, 'query', {
     value: async (statement: Parameters<typeof query>[0]) => {
@@ -186,7 +187,7 @@ test('if the database becomes unavailable before the insert, no user is created'
 })
 
 test('the token of an admin who has signed out may not assign roles', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('ada', ['admin'])
   const { accessToken, refreshToken } = await service.signIn('ada')
   await service.post('/api/auth/signout', { refreshToken })
@@ -196,7 +197,7 @@ test('the token of an admin who has signed out may not assign roles', async t =>
 })
 
 test('an admin\'s token that cannot be verified is a 503, not a denial', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('ada', ['admin'])
   const { accessToken } = await service.signIn('ada')
   t.intercept(service.app.db, 'query', { value: async () => { throw new ApiError('DATABASE_UNAVAILABLE') } })

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { startApp } from '../../../support/app.ts'
+import { shareApp } from '../../../support/shared-app.ts'
 
 const endpoints = [
   { path: '/api/test/user', text: 'User Content.', roles: ['user', 'moderator', 'admin'], denial: undefined },
@@ -18,7 +18,7 @@ const endpoints = [
 ]
 
 test('the public test endpoint ignores access tokens', async t => {
-  const { get } = await startApp(t)
+  const { get } = await shareApp(t)
   for (const headers of [{}, { 'x-access-token': 'garbage' }, { authorization: 'Bearer garbage' }]) {
     const response = await get('/api/test/all', headers)
     t.equal(response.status, 200)
@@ -28,7 +28,7 @@ test('the public test endpoint ignores access tokens', async t => {
 })
 
 test('each test endpoint admits exactly the holders of its role', async t => {
-  const { get, signUp, signIn } = await startApp(t)
+  const { get, signUp, signIn } = await shareApp(t)
   for (const role of ['user', 'moderator', 'admin']) {
     await signUp(role, [role])
     const { accessToken } = await signIn(role)
@@ -45,7 +45,7 @@ test('each test endpoint admits exactly the holders of its role', async t => {
 })
 
 test('without a token, each other test endpoint lacks one', async t => {
-  const { get } = await startApp(t)
+  const { get } = await shareApp(t)
   for (const { path } of endpoints) {
     const response = await get(path)
     t.equal(response.status, 403)

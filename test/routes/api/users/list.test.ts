@@ -1,5 +1,5 @@
 import { type Test, test } from 'tap'
-import { startApp } from '../../../support/app.ts'
+import { shareApp } from '../../../support/shared-app.ts'
 
 interface Page {
   users: Array<{ id: number, username: string }>
@@ -8,7 +8,7 @@ interface Page {
 
 /** Signs up users, and an admin who requests pages of them. */
 async function directory (t: Test, names: string[]) {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('ada', ['user', 'admin'])
   for (const name of names) await service.signUp(name)
   const { accessToken } = await service.signIn('ada')

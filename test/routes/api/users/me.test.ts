@@ -1,11 +1,12 @@
 import { test } from 'tap'
-import { PASSWORD, signUpBody, startApp } from '../../../support/app.ts'
+import { PASSWORD, signUpBody } from '../../../support/app.ts'
+import { shareApp } from '../../../support/shared-app.ts'
 
 const wrong = { message: 'Invalid Password!', code: 'PASSWORD_INVALID', accessToken: null }
 const NEW = 'battery staple'
 
 test('a caller gets their own user', async t => {
-  const { as, signUp, signIn } = await startApp(t)
+  const { as, signUp, signIn } = await shareApp(t)
   await signUp('alice', ['user', 'admin'])
   const { accessToken } = await signIn('alice')
   const response = await as(accessToken, 'GET', '/api/users/me')
@@ -17,7 +18,7 @@ test('a caller gets their own user', async t => {
 })
 
 test('if the user is deleted after the guard has admitted the caller, the token is invalid', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   const { accessToken } = await service.signIn('alice')
   t.equal((await service.as(accessToken, 'GET', '/api/test/user')).status, 200)
@@ -39,7 +40,7 @@ test('if the user is deleted after the guard has admitted the caller, the token 
 })
 
 test('a password change ends the other sessions, and the current one continues', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   const [here, there] = [await service.signIn('alice'), await service.signIn('alice')]
   const body = { currentPassword: PASSWORD, newPassword: NEW }
@@ -54,7 +55,7 @@ test('a password change ends the other sessions, and the current one continues',
 })
 
 test('a password change requires the current password and a strong new one', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   const { accessToken } = await service.signIn('alice')
   const change = async (currentPassword: string, newPassword: string) => {
@@ -77,7 +78,7 @@ test('a password change requires the current password and a strong new one', asy
 })
 
 test('a password that another request has changed in the meantime is wrong', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   const { accessToken } = await service.signIn('alice')
   const other = await service.app.passwords.hash('another one')
@@ -95,7 +96,7 @@ test('a password that another request has changed in the meantime is wrong', asy
 })
 
 test('guesses with a stolen access token count as sign-ins do', async t => {
-  const service = await startApp(t, { SIGNIN_MAX_FAILURES: 2 })
+  const service = await shareApp(t, { SIGNIN_MAX_FAILURES: 2 })
   await service.signUp('alice')
   const { accessToken } = await service.signIn('alice')
   const statuses = []
@@ -107,7 +108,7 @@ test('guesses with a stolen access token count as sign-ins do', async t => {
 })
 
 test('a deleted user loses all sessions, and the username is free again', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('alice')
   const [here, there] = [await service.signIn('alice'), await service.signIn('alice')]
   const rejected = await service.as(here.accessToken, 'DELETE', '/api/users/me', { password: 'wrong horse' })
@@ -124,7 +125,7 @@ test('a deleted user loses all sessions, and the username is free again', async 
 })
 
 test('the last admin cannot delete themselves', async t => {
-  const service = await startApp(t)
+  const service = await shareApp(t)
   await service.signUp('ada', ['admin'])
   const { accessToken } = await service.signIn('ada')
   const response = await service.as(accessToken, 'DELETE', '/api/users/me', { password: PASSWORD })
