@@ -12,8 +12,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The public keys that access tokens are verified with; none with JWT_SECRET.
-         * @description Who may enter: public.
+         * Returns the public keys that verify access tokens; none without JWT_KEYS_FILE.
+         * @description Access: public.
          */
         get: operations["getWellKnownJwksJson"];
         put?: never;
@@ -32,8 +32,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Welcomes everybody.
-         * @description Who may enter: public.
+         * Returns a greeting.
+         * @description Access: public.
          */
         get: operations["get"];
         put?: never;
@@ -52,8 +52,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A page of the audit trail, the newest first, by account and by event.
-         * @description Who may enter: admin.
+         * Lists audit events, newest first, optionally of one user or of one kind.
+         * @description Access: admin.
          */
         get: operations["getAudit"];
         put?: never;
@@ -74,8 +74,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * New tokens for a refresh token.
-         * @description Who may enter: public.
+         * Exchanges a refresh token for new tokens.
+         * @description Access: public.
          */
         post: operations["postAuthRefreshtoken"];
         delete?: never;
@@ -92,8 +92,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The caller's sessions, the newest first.
-         * @description Who may enter: signed-in.
+         * Lists the caller's sessions, newest first.
+         * @description Access: signed-in.
          */
         get: operations["getAuthSessions"];
         put?: never;
@@ -116,7 +116,7 @@ export interface paths {
         post?: never;
         /**
          * Ends one of the caller's sessions.
-         * @description Who may enter: signed-in.
+         * @description Access: signed-in.
          */
         delete: operations["deleteAuthSessionsId"];
         options?: never;
@@ -134,8 +134,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Opens a session: an access token and a refresh token.
-         * @description Who may enter: public.
+         * Signs a user in.
+         * @description Access: public.
          */
         post: operations["postAuthSignin"];
         delete?: never;
@@ -155,7 +155,7 @@ export interface paths {
         put?: never;
         /**
          * Ends the session of a refresh token.
-         * @description Who may enter: public.
+         * @description Access: public.
          */
         post: operations["postAuthSignout"];
         delete?: never;
@@ -174,8 +174,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ends every session of the caller, this one too.
-         * @description Who may enter: signed-in.
+         * Ends every session of the caller, including the current one.
+         * @description Access: signed-in.
          */
         post: operations["postAuthSignoutAll"];
         delete?: never;
@@ -194,8 +194,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Makes a user.
-         * @description Who may enter: public.
+         * Creates a user.
+         * @description Access: public.
          */
         post: operations["postAuthSignup"];
         delete?: never;
@@ -212,8 +212,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The text "Public Content."
-         * @description Who may enter: public.
+         * Returns the text "Public Content."
+         * @description Access: public.
          */
         get: operations["getTestAll"];
         put?: never;
@@ -232,8 +232,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The text "User Content."
-         * @description Who may enter: signed-in.
+         * Returns the text "User Content."
+         * @description Access: signed-in.
          */
         get: operations["getTestUser"];
         put?: never;
@@ -252,8 +252,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The text "Moderator Content."
-         * @description Who may enter: moderator.
+         * Returns the text "Moderator Content."
+         * @description Access: moderator.
          */
         get: operations["getTestMod"];
         put?: never;
@@ -272,8 +272,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The text "Admin Content."
-         * @description Who may enter: admin.
+         * Returns the text "Admin Content."
+         * @description Access: admin.
          */
         get: operations["getTestAdmin"];
         put?: never;
@@ -292,15 +292,15 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One account.
-         * @description Who may enter: moderator or admin.
+         * Returns a user.
+         * @description Access: moderator or admin.
          */
         get: operations["getUsersId"];
         put?: never;
         post?: never;
         /**
-         * Deletes an account.
-         * @description Who may enter: admin.
+         * Deletes a user.
+         * @description Access: admin.
          */
         delete: operations["deleteUsersId"];
         options?: never;
@@ -317,8 +317,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Gives an account exactly these roles.
-         * @description Who may enter: admin.
+         * Gives a user exactly these roles.
+         * @description Access: admin.
          */
         put: operations["putUsersIdRoles"];
         post?: never;
@@ -337,8 +337,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Disables an account, which ends its sessions, or enables it again.
-         * @description Who may enter: admin.
+         * Disables a user, which ends the user's sessions, or enables the user again.
+         * @description Access: admin.
          */
         put: operations["putUsersIdDisabled"];
         post?: never;
@@ -359,8 +359,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Ends every session of an account.
-         * @description Who may enter: admin.
+         * Ends every session of a user.
+         * @description Access: admin.
          */
         delete: operations["deleteUsersIdSessions"];
         options?: never;
@@ -376,8 +376,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A page of accounts, by role and by a part of the name or the address.
-         * @description Who may enter: moderator or admin.
+         * Lists users, optionally those with a role or with a text in the username or e-mail address.
+         * @description Access: moderator or admin.
          */
         get: operations["getUsers"];
         put?: never;
@@ -396,15 +396,15 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The caller's own account.
-         * @description Who may enter: signed-in.
+         * Returns the caller's own user.
+         * @description Access: signed-in.
          */
         get: operations["getUsersMe"];
         put?: never;
         post?: never;
         /**
-         * Deletes the caller's account.
-         * @description Who may enter: signed-in.
+         * Deletes the caller's own user.
+         * @description Access: signed-in.
          */
         delete: operations["deleteUsersMe"];
         options?: never;
@@ -421,8 +421,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Changes the caller's password and ends the other sessions.
-         * @description Who may enter: signed-in.
+         * Changes the caller's password and ends the caller's other sessions.
+         * @description Access: signed-in.
          */
         put: operations["putUsersMePassword"];
         post?: never;
@@ -440,8 +440,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether the process answers.
-         * @description Who may enter: public.
+         * Liveness: whether the process responds.
+         * @description Access: public.
          */
         get: operations["getHealthLive"];
         put?: never;
@@ -460,8 +460,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether it can serve: the database answers, it is not overloaded and not closing.
-         * @description Who may enter: public.
+         * Readiness: whether the database responds and the process is neither overloaded nor shutting down.
+         * @description Access: public.
          */
         get: operations["getHealthReady"];
         put?: never;
@@ -496,9 +496,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -518,12 +518,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description REQUEST_MALFORMED: The request could not be read. */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -535,12 +535,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -552,14 +552,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -585,9 +585,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -601,12 +601,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description REQUEST_MALFORMED: The request could not be read. */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -618,12 +618,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -635,14 +635,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -661,7 +661,7 @@ export interface operations {
             query?: {
                 /** @description a whole number from 1 to 100 */
                 limit?: number;
-                /** @description the number that the page before gave as next */
+                /** @description the `next` of the previous page */
                 after?: number;
                 /**
                  * @description a whole number above 0
@@ -683,9 +683,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -730,21 +730,21 @@ export interface operations {
                                 [key: string]: unknown;
                             };
                         }[];
-                        /** @description give it as after for the next page; null: there is none */
+                        /** @description the `after` of the next page; null on the last page */
                         next: number | null;
                     };
                 };
             };
             /**
-             * @description REQUEST_MALFORMED: The request could not be read.
+             * @description REQUEST_MALFORMED: The request could not be parsed.
              *
-             *     VALIDATION_FAILED: %s
+             *     VALIDATION_FAILED: username is required
              */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -763,11 +763,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -786,11 +786,11 @@ export interface operations {
              */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -802,12 +802,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -819,14 +819,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -861,9 +861,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -877,15 +877,15 @@ export interface operations {
                 };
             };
             /**
-             * @description REQUEST_MALFORMED: The request could not be read.
+             * @description REQUEST_MALFORMED: The request could not be parsed.
              *
-             *     VALIDATION_FAILED: %s
+             *     VALIDATION_FAILED: username is required
              */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -906,9 +906,9 @@ export interface operations {
              */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -920,12 +920,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description BODY_TOO_LARGE: The body is too large. */
+            /** @description BODY_TOO_LARGE: The request body is too large. */
             413: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -940,9 +940,9 @@ export interface operations {
             /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
             415: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -957,11 +957,11 @@ export interface operations {
             /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
             429: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -973,12 +973,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -990,14 +990,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1023,9 +1023,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1061,12 +1061,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description REQUEST_MALFORMED: The request could not be read. */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1085,11 +1085,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -1104,11 +1104,11 @@ export interface operations {
             /** @description ACCESS_TOKEN_MISSING: No token provided! */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -1120,12 +1120,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1137,14 +1137,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1176,9 +1176,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1193,15 +1193,15 @@ export interface operations {
                 };
             };
             /**
-             * @description REQUEST_MALFORMED: The request could not be read.
+             * @description REQUEST_MALFORMED: The request could not be parsed.
              *
-             *     VALIDATION_FAILED: %s
+             *     VALIDATION_FAILED: username is required
              */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1220,11 +1220,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -1239,11 +1239,11 @@ export interface operations {
             /** @description ACCESS_TOKEN_MISSING: No token provided! */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -1258,9 +1258,9 @@ export interface operations {
             /** @description SESSION_NOT_FOUND: Session Not found. */
             404: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1272,12 +1272,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1289,14 +1289,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1349,9 +1349,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1389,15 +1389,15 @@ export interface operations {
                 };
             };
             /**
-             * @description REQUEST_MALFORMED: The request could not be read.
+             * @description REQUEST_MALFORMED: The request could not be parsed.
              *
-             *     VALIDATION_FAILED: %s
+             *     VALIDATION_FAILED: username is required
              */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1412,11 +1412,11 @@ export interface operations {
             /** @description PASSWORD_INVALID: Invalid Password! */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -1432,9 +1432,9 @@ export interface operations {
             /** @description ACCOUNT_DISABLED: Account is disabled. */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1449,9 +1449,9 @@ export interface operations {
             /** @description USER_NOT_FOUND: User Not found. */
             404: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1463,12 +1463,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description BODY_TOO_LARGE: The body is too large. */
+            /** @description BODY_TOO_LARGE: The request body is too large. */
             413: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1483,9 +1483,9 @@ export interface operations {
             /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
             415: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1504,11 +1504,11 @@ export interface operations {
              */
             429: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1520,12 +1520,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1538,17 +1538,17 @@ export interface operations {
                 };
             };
             /**
-             * @description BUSY: Too many passwords are being checked. Please try again.
+             * @description BUSY: Too many passwords are being verified. Please try again.
              *
-             *     DATABASE_UNAVAILABLE: The database is not available. Please try again.
+             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
              */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1583,9 +1583,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1600,15 +1600,15 @@ export interface operations {
                 };
             };
             /**
-             * @description REQUEST_MALFORMED: The request could not be read.
+             * @description REQUEST_MALFORMED: The request could not be parsed.
              *
-             *     VALIDATION_FAILED: %s
+             *     VALIDATION_FAILED: username is required
              */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1627,9 +1627,9 @@ export interface operations {
              */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1641,12 +1641,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description BODY_TOO_LARGE: The body is too large. */
+            /** @description BODY_TOO_LARGE: The request body is too large. */
             413: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1661,9 +1661,9 @@ export interface operations {
             /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
             415: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1675,12 +1675,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1692,14 +1692,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1725,9 +1725,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1741,12 +1741,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description REQUEST_MALFORMED: The request could not be read. */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1765,11 +1765,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -1784,11 +1784,11 @@ export interface operations {
             /** @description ACCESS_TOKEN_MISSING: No token provided! */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -1800,12 +1800,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1817,14 +1817,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1901,9 +1901,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1922,19 +1922,19 @@ export interface operations {
              *
              *     EMAIL_TAKEN: Failed! Email is already in use!
              *
-             *     ROLE_UNKNOWN: Failed! Role does not exist = %s
+             *     ROLE_UNKNOWN: Failed! Role does not exist = owner
              *
-             *     PASSWORD_WEAK: Failed! The password is %s.
+             *     PASSWORD_WEAK: Failed! The password is one of the most common.
              *
-             *     REQUEST_MALFORMED: The request could not be read.
+             *     REQUEST_MALFORMED: The request could not be parsed.
              *
-             *     VALIDATION_FAILED: %s
+             *     VALIDATION_FAILED: username is required
              */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1946,12 +1946,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description ROLE_NOT_OPEN: Failed! Role %s is not open to sign-up: send an admin's access token, or allow it in SIGNUP_ROLES. */
+            /** @description ROLE_NOT_OPEN: Failed! Role admin is not open to sign-up. Send an admin's access token, or add the role to SIGNUP_ROLES. */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1963,12 +1963,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description BODY_TOO_LARGE: The body is too large. */
+            /** @description BODY_TOO_LARGE: The request body is too large. */
             413: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -1983,9 +1983,9 @@ export interface operations {
             /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
             415: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2000,11 +2000,11 @@ export interface operations {
             /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
             429: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2016,12 +2016,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2034,17 +2034,17 @@ export interface operations {
                 };
             };
             /**
-             * @description BUSY: Too many passwords are being checked. Please try again.
+             * @description BUSY: Too many passwords are being verified. Please try again.
              *
-             *     DATABASE_UNAVAILABLE: The database is not available. Please try again.
+             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
              */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2070,9 +2070,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2080,12 +2080,12 @@ export interface operations {
                     "text/plain": "Public Content.";
                 };
             };
-            /** @description REQUEST_MALFORMED: The request could not be read. */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2097,12 +2097,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2114,14 +2114,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2147,9 +2147,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2157,12 +2157,12 @@ export interface operations {
                     "text/plain": "User Content.";
                 };
             };
-            /** @description REQUEST_MALFORMED: The request could not be read. */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2181,11 +2181,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -2200,11 +2200,11 @@ export interface operations {
             /** @description ACCESS_TOKEN_MISSING: No token provided! */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -2216,12 +2216,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2233,14 +2233,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2266,9 +2266,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2276,12 +2276,12 @@ export interface operations {
                     "text/plain": "Moderator Content.";
                 };
             };
-            /** @description REQUEST_MALFORMED: The request could not be read. */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2300,11 +2300,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -2323,11 +2323,11 @@ export interface operations {
              */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -2339,12 +2339,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2356,14 +2356,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2389,9 +2389,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2399,12 +2399,12 @@ export interface operations {
                     "text/plain": "Admin Content.";
                 };
             };
-            /** @description REQUEST_MALFORMED: The request could not be read. */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2423,11 +2423,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -2446,11 +2446,11 @@ export interface operations {
              */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -2462,12 +2462,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2479,14 +2479,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2518,9 +2518,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2561,15 +2561,15 @@ export interface operations {
                 };
             };
             /**
-             * @description REQUEST_MALFORMED: The request could not be read.
+             * @description REQUEST_MALFORMED: The request could not be parsed.
              *
-             *     VALIDATION_FAILED: %s
+             *     VALIDATION_FAILED: username is required
              */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2588,11 +2588,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -2611,11 +2611,11 @@ export interface operations {
              */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -2630,9 +2630,9 @@ export interface operations {
             /** @description USER_NOT_FOUND: User Not found. */
             404: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2644,12 +2644,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2661,14 +2661,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2700,32 +2700,32 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
                         /**
-                         * @example The account was deleted.
+                         * @example The user was deleted.
                          * @enum {string}
                          */
-                        message: "The account was deleted.";
+                        message: "The user was deleted.";
                     };
                 };
             };
             /**
-             * @description REQUEST_MALFORMED: The request could not be read.
+             * @description REQUEST_MALFORMED: The request could not be parsed.
              *
-             *     VALIDATION_FAILED: %s
+             *     VALIDATION_FAILED: username is required
              */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2744,11 +2744,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -2767,11 +2767,11 @@ export interface operations {
              */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -2786,9 +2786,9 @@ export interface operations {
             /** @description USER_NOT_FOUND: User Not found. */
             404: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2803,9 +2803,9 @@ export interface operations {
             /** @description LAST_ADMIN: The last admin cannot be removed. */
             409: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2817,12 +2817,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2834,14 +2834,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2894,9 +2894,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2937,17 +2937,17 @@ export interface operations {
                 };
             };
             /**
-             * @description ROLE_UNKNOWN: Failed! Role does not exist = %s
+             * @description ROLE_UNKNOWN: Failed! Role does not exist = owner
              *
-             *     REQUEST_MALFORMED: The request could not be read.
+             *     REQUEST_MALFORMED: The request could not be parsed.
              *
-             *     VALIDATION_FAILED: %s
+             *     VALIDATION_FAILED: username is required
              */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -2966,11 +2966,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -2989,11 +2989,11 @@ export interface operations {
              */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -3008,9 +3008,9 @@ export interface operations {
             /** @description USER_NOT_FOUND: User Not found. */
             404: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3025,9 +3025,9 @@ export interface operations {
             /** @description LAST_ADMIN: The last admin cannot be removed. */
             409: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3039,12 +3039,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description BODY_TOO_LARGE: The body is too large. */
+            /** @description BODY_TOO_LARGE: The request body is too large. */
             413: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3059,9 +3059,9 @@ export interface operations {
             /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
             415: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3073,12 +3073,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3090,14 +3090,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3140,9 +3140,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3183,15 +3183,15 @@ export interface operations {
                 };
             };
             /**
-             * @description REQUEST_MALFORMED: The request could not be read.
+             * @description REQUEST_MALFORMED: The request could not be parsed.
              *
-             *     VALIDATION_FAILED: %s
+             *     VALIDATION_FAILED: username is required
              */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3210,11 +3210,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -3233,11 +3233,11 @@ export interface operations {
              */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -3252,9 +3252,9 @@ export interface operations {
             /** @description USER_NOT_FOUND: User Not found. */
             404: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3269,9 +3269,9 @@ export interface operations {
             /** @description LAST_ADMIN: The last admin cannot be removed. */
             409: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3283,12 +3283,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description BODY_TOO_LARGE: The body is too large. */
+            /** @description BODY_TOO_LARGE: The request body is too large. */
             413: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3303,9 +3303,9 @@ export interface operations {
             /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
             415: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3317,12 +3317,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3334,14 +3334,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3373,9 +3373,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3390,15 +3390,15 @@ export interface operations {
                 };
             };
             /**
-             * @description REQUEST_MALFORMED: The request could not be read.
+             * @description REQUEST_MALFORMED: The request could not be parsed.
              *
-             *     VALIDATION_FAILED: %s
+             *     VALIDATION_FAILED: username is required
              */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3417,11 +3417,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -3440,11 +3440,11 @@ export interface operations {
              */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -3459,9 +3459,9 @@ export interface operations {
             /** @description USER_NOT_FOUND: User Not found. */
             404: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3473,12 +3473,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3490,14 +3490,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3516,7 +3516,7 @@ export interface operations {
             query?: {
                 /** @description a whole number from 1 to 100 */
                 limit?: number;
-                /** @description the number that the page before gave as next */
+                /** @description the `next` of the previous page */
                 after?: number;
                 /** @description one of user, moderator, admin */
                 role?: "user" | "moderator" | "admin";
@@ -3532,9 +3532,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3573,21 +3573,21 @@ export interface operations {
                             /** @example false */
                             disabled: boolean;
                         }[];
-                        /** @description give it as after for the next page; null: there is none */
+                        /** @description the `after` of the next page; null on the last page */
                         next: number | null;
                     };
                 };
             };
             /**
-             * @description REQUEST_MALFORMED: The request could not be read.
+             * @description REQUEST_MALFORMED: The request could not be parsed.
              *
-             *     VALIDATION_FAILED: %s
+             *     VALIDATION_FAILED: username is required
              */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3606,11 +3606,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -3629,11 +3629,11 @@ export interface operations {
              */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -3645,12 +3645,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3662,14 +3662,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3695,9 +3695,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3735,12 +3735,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description REQUEST_MALFORMED: The request could not be read. */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3759,11 +3759,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -3778,11 +3778,11 @@ export interface operations {
             /** @description ACCESS_TOKEN_MISSING: No token provided! */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -3794,12 +3794,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3811,14 +3811,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3861,32 +3861,32 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
                         /**
-                         * @example The account was deleted.
+                         * @example The user was deleted.
                          * @enum {string}
                          */
-                        message: "The account was deleted.";
+                        message: "The user was deleted.";
                     };
                 };
             };
             /**
-             * @description REQUEST_MALFORMED: The request could not be read.
+             * @description REQUEST_MALFORMED: The request could not be parsed.
              *
-             *     VALIDATION_FAILED: %s
+             *     VALIDATION_FAILED: username is required
              */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3907,11 +3907,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -3927,11 +3927,11 @@ export interface operations {
             /** @description ACCESS_TOKEN_MISSING: No token provided! */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -3946,9 +3946,9 @@ export interface operations {
             /** @description USER_NOT_FOUND: User Not found. */
             404: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3963,9 +3963,9 @@ export interface operations {
             /** @description LAST_ADMIN: The last admin cannot be removed. */
             409: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3977,12 +3977,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description BODY_TOO_LARGE: The body is too large. */
+            /** @description BODY_TOO_LARGE: The request body is too large. */
             413: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -3997,9 +3997,9 @@ export interface operations {
             /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
             415: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -4014,11 +4014,11 @@ export interface operations {
             /** @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again. */
             429: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4030,12 +4030,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -4048,17 +4048,17 @@ export interface operations {
                 };
             };
             /**
-             * @description BUSY: Too many passwords are being checked. Please try again.
+             * @description BUSY: Too many passwords are being verified. Please try again.
              *
-             *     DATABASE_UNAVAILABLE: The database is not available. Please try again.
+             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
              */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4111,9 +4111,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -4128,17 +4128,17 @@ export interface operations {
                 };
             };
             /**
-             * @description PASSWORD_WEAK: Failed! The password is %s.
+             * @description PASSWORD_WEAK: Failed! The password is one of the most common.
              *
-             *     REQUEST_MALFORMED: The request could not be read.
+             *     REQUEST_MALFORMED: The request could not be parsed.
              *
-             *     VALIDATION_FAILED: %s
+             *     VALIDATION_FAILED: username is required
              */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -4159,11 +4159,11 @@ export interface operations {
              */
             401: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -4179,11 +4179,11 @@ export interface operations {
             /** @description ACCESS_TOKEN_MISSING: No token provided! */
             403: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The scheme that would be accepted (RFC 9110 §11.6.1). */
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
                     "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
@@ -4195,12 +4195,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description BODY_TOO_LARGE: The body is too large. */
+            /** @description BODY_TOO_LARGE: The request body is too large. */
             413: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -4215,9 +4215,9 @@ export interface operations {
             /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
             415: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -4232,11 +4232,11 @@ export interface operations {
             /** @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again. */
             429: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4248,12 +4248,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -4266,17 +4266,17 @@ export interface operations {
                 };
             };
             /**
-             * @description BUSY: Too many passwords are being checked. Please try again.
+             * @description BUSY: Too many passwords are being verified. Please try again.
              *
-             *     DATABASE_UNAVAILABLE: The database is not available. Please try again.
+             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
              */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4302,9 +4302,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -4315,12 +4315,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description REQUEST_MALFORMED: The request could not be read. */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -4332,12 +4332,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -4349,14 +4349,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is not available. Please try again. */
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4382,9 +4382,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -4395,12 +4395,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description REQUEST_MALFORMED: The request could not be read. */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -4412,12 +4412,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description INTERNAL: Something went wrong on our side. */
+            /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
                     [name: string]: unknown;
                 };
@@ -4434,15 +4434,15 @@ export interface operations {
              *
              *     SHUTTING_DOWN: The service is shutting down. Please try again.
              *
-             *     DATABASE_UNAVAILABLE: The database is not available. Please try again.
+             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
              */
             503: {
                 headers: {
-                    /** @description Names the request, as the log does. */
+                    /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
-                    /** @description The origin of the page that asked, if CORS_ORIGIN lists it. */
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description Whole seconds to wait before trying again. */
+                    /** @description Seconds to wait before another attempt. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
