@@ -19,14 +19,14 @@ const inherited = {
 }
 
 /**
- * The arguments that run the service: the loaders of this process (TypeScript, coverage) without that of mocks. Node.js
- * would resolve a relative one against the working directory.
+ * The loaders of this process (TypeScript, coverage) without that of mocks, for another one. Node.js would resolve a
+ * relative path against the working directory of that process.
  */
-export const serviceArgs = [
-  ...process.execArgv.filter(arg => !arg.includes('@tapjs/mock'))
-    .map(arg => arg.replace('--import=./', `--import=${pathToFileURL(root).href}/`)),
-  join(root, 'src', 'server.ts')
-]
+export const loaders = process.execArgv.filter(arg => !arg.includes('@tapjs/mock'))
+  .map(arg => arg.replace('--import=./', `--import=${pathToFileURL(root).href}/`))
+
+/** The arguments with which Node.js runs the service. */
+export const serviceArgs = [...loaders, join(root, 'src', 'server.ts')]
 
 /** The settings of a service with cheap hashes, on a free port. */
 export const CHEAP = { ARGON2_MEMORY_KIB: '1024', ARGON2_TIME: '1', PORT: '0', HOST: '127.0.0.1' }

@@ -6,6 +6,7 @@ import { text as readAll } from 'node:stream/consumers'
 import type { Test } from 'tap'
 import { settings } from '../../src/config/settings.ts'
 import { createFolder } from './folder.ts'
+import { loaders } from './process.ts'
 
 // Runs the blocks of the README and compares their output with the answers that the page shows.
 
@@ -131,7 +132,7 @@ export async function runBlocks (
       TEST_ENVIRONMENT: environment,
       TEST_DATABASE_URL: DATABASE_URL,
       TEST_NODE: process.execPath,
-      TEST_NODE_ARGS: process.execArgv.join(' '),
+      TEST_NODE_ARGS: loaders.join(' '),
       TEST_SERVER: join(root, 'src', 'server.ts')
     }
   })
