@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { format } from 'node:util'
 import type { FastifyPluginAsync } from 'fastify'
 import { test } from 'tap'
 import { buildApp } from '../src/app.ts'
@@ -167,7 +168,7 @@ test('the README\'s blocks work as pasted and get the answers that it shows', { 
     const printed = t.capture(console, 'log')
     await load('front-end.mjs', String(block?.text))
     const [, promised] = /console\.log\(.*\) \/\/ (.*)/.exec(String(block?.text)) ?? []
-    t.strictSame(printed().map(({ args }) => args.join(' ')), [promised])
+    t.strictSame(printed().map(({ args }) => format(...args)), [promised])
   })
 
   await t.test('the other service\'s block verifies access tokens by the published keys', async t => {
