@@ -1,22 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 import { type Test, test } from 'tap'
 import { property } from '../../src/unknown.ts'
 import { createDatabase, PASSWORD, startApp, type TestApp } from '../support/app.ts'
 import { createFolder } from '../support/folder.ts'
+import { freePort } from '../support/port.ts'
 import { until } from '../support/wait.ts'
 
 // With a real Redis (Debian: redis-server). The other tests need none.
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 async function startRedis (t: Test, port: number) {
   const child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], {
