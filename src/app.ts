@@ -41,7 +41,6 @@ export async function buildApp (config: Config, stream?: LogStream): Promise<Fas
     clientErrorHandler: sendConnectionError
   })
   app.decorate('requestDurations', requestDurations)
-  app.server.maxConnections = config.MAX_CONNECTIONS
   if (config.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined) {
     // Registered first, because it wraps the hooks and routes of the others. Loaded on demand: it takes 20 MiB.
     const { startTracing } = await import('./telemetry/tracing.ts')

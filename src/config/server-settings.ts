@@ -44,8 +44,8 @@ export const serverSettings = {
   KEEP_ALIVE_TIMEOUT: seconds(1, 3600, 72, 'Time an idle connection is kept open between two requests.'),
   CONNECTION_TIMEOUT: seconds(1, 3600, 30, 'Time a connection may be silent during a request, for example because ' +
     'the client does not read the response.'),
-  MAX_CONNECTIONS: integer(1, 1_000_000, 20_000, 'Maximum number of client connections per process. Further ' +
-    'connections are closed at once.'),
+  MAX_CONNECTIONS: integer(1, 1_000_000, 20_000, 'Maximum number of client connections per process. Lowered ' +
+    'if the limit of file descriptors does not allow it.'),
   MAX_EVENT_LOOP_DELAY: integer(0, 60_000, 1000, 'Mean event-loop delay above which `/health/ready` returns 503; 0 ' +
     'disables the check.', 'milliseconds'),
   MAX_MEMORY_MIB: integer(0, 1_048_576, 0, 'Resident memory above which `/health/ready` returns 503; 0 disables the ' +

@@ -39,6 +39,13 @@ test('a process beyond MAX_MEMORY_MIB is not ready, but alive', async t => {
   t.equal((await get('/api/test/all')).status, 200, 'requests that arrive are served')
 })
 
+test('a process whose memory cannot be read is not ready', async t => {
+  const { get } = await shareApp(t, { MAX_MEMORY_MIB: 1_000_000 })
+  t.equal((await get('/health/ready')).status, 200)
+  t.intercept(process.memoryUsage, 'rss', { value: () => { throw new Error('EMFILE') } })
+  t.match(await get('/health/ready'), { status: 503, body: { code: 'OVERLOADED' } })
+})
+
 test('a process beyond MAX_EVENT_LOOP_DELAY is not ready', async t => {
   const { get } = await shareApp(t, { MAX_EVENT_LOOP_DELAY: 20 })
   const block = setInterval(() => {

@@ -53,6 +53,8 @@ interface Options {
   cwd: string
   /** text for its standard input */
   input?: string
+  /** limit of file descriptors */
+  descriptors?: number
   /** the script of another service, relative to the root of the repository; run without loaders */
   script?: string
 }
@@ -64,9 +66,13 @@ const endOf = async (child: ChildProcess): Ended =>
  * Starts the service as a process of its own, with these settings and no others. tap adds where to write its coverage.
  * A process that is ended by a signal writes none.
  */
-export function runServer (t: Test, { env = {}, args = [], cwd, input = '', script }: Options): ServerProcess {
+export function runServer (t: Test, options: Options): ServerProcess {
+  const { env = {}, args = [], cwd, input = '', script, descriptors } = options
   const run = script === undefined ? serviceArgs : [join(root, script)]
-  const child = spawn(process.execPath, [...run, ...args], { cwd, env: { ...inherited, ...env } })
+  const node = [process.execPath, ...run, ...args]
+  const limited = ['sh', '-c', `ulimit -n ${descriptors} && exec "$@"`, 'sh', ...node]
+  const [program = '', ...rest] = descriptors === undefined ? node : limited
+  const child = spawn(program, rest, { cwd, env: { ...inherited, ...env } })
   const output = { stdout: '', stderr: '' }
   child.stdout.on('data', (chunk: Buffer) => { output.stdout += String(chunk) })
   child.stderr.on('data', (chunk: Buffer) => { output.stderr += String(chunk) })
