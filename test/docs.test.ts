@@ -168,7 +168,7 @@ test('the README\'s blocks work as pasted and get the answers that it shows', { 
     const printed = t.capture(console, 'log')
     await load('front-end.mjs', String(block?.text))
     const [, promised] = /console\.log\(.*\) \/\/ (.*)/.exec(String(block?.text)) ?? []
-    t.strictSame(printed().map(({ args }) => format(...args)), [promised])
+    t.strictSame(printed().map(({ args }: { args: unknown[] }) => format(...args)), [promised])
   })
 
   await t.test('the other service\'s block verifies access tokens by the published keys', async t => {
