@@ -15,7 +15,9 @@ const inherited = {
   ...Object.fromEntries(Object.entries(process.env)
     .filter(([name]) => !(name in settings.properties) && !name.startsWith('npm_'))),
   // Test files run side by side. A test of metrics chooses a port.
-  METRICS_PORT: '0'
+  METRICS_PORT: '0',
+  // Fits the file descriptors of any machine, so that no warning appears among the lines that tests compare.
+  MAX_CONNECTIONS: '1000'
 }
 
 /**

@@ -27,7 +27,8 @@ export function configOf (url: string, overrides: Partial<Config> = {}): Config 
     ARGON2_TIME: '1',
     LOG_LEVEL: 'debug',
     RATE_LIMIT_SIGNIN: '100000',
-    MAX_EVENT_LOOP_DELAY: '0'
+    MAX_EVENT_LOOP_DELAY: '0',
+    MAX_CONNECTIONS: '1000'
   })
   return { ...settings, DATABASE_URL: url, JWT_SECRET: SECRET, ...overrides }
 }

@@ -14,7 +14,7 @@ const LIMIT = 256
 const AVAILABLE = 182
 
 test('clients that keep every connection open neither end the process nor lock others out', async t => {
-  const env = { ...CHEAP, DATABASE_URL: await createDatabase(t), JWT_SECRET: SECRET, METRICS_PORT: '0' }
+  const env = { ...CHEAP, DATABASE_URL: await createDatabase(t), JWT_SECRET: SECRET, MAX_CONNECTIONS: '20000' }
   const server = runServer(t, { cwd: await createFolder(t), env, descriptors: LIMIT })
   const address = await server.address()
   t.strictSame(server.warnings(), [`MAX_CONNECTIONS is 20000, but the limit of ${LIMIT} file descriptors (ulimit -n) ` +
