@@ -4,20 +4,80 @@
  */
 
 export interface paths {
-    "/.well-known/jwks.json": {
+    "/api/auth/signup": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
+        get?: never;
+        put?: never;
         /**
-         * Returns the public keys that verify access tokens; none without JWT_KEYS_FILE.
+         * Creates a user.
          * @description Access: public.
          */
-        get: operations["getWellKnownJwksJson"];
+        post: operations["postAuthSignup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/signin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
         put?: never;
-        post?: never;
+        /**
+         * Signs a user in.
+         * @description Access: public.
+         */
+        post: operations["postAuthSignin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/refreshtoken": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Exchanges a refresh token for new tokens.
+         * @description Access: public.
+         */
+        post: operations["postAuthRefreshtoken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/signout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends the session of a refresh token.
+         * @description Access: public.
+         */
+        post: operations["postAuthSignout"];
         delete?: never;
         options?: never;
         head?: never;
@@ -44,6 +104,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/.well-known/jwks.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns the public keys that verify access tokens; none without JWT_KEYS_FILE.
+         * @description Access: public.
+         */
+        get: operations["getWellKnownJwksJson"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/audit": {
         parameters: {
             query?: never;
@@ -58,26 +138,6 @@ export interface paths {
         get: operations["getAudit"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/auth/refreshtoken": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Exchanges a refresh token for new tokens.
-         * @description Access: public.
-         */
-        post: operations["postAuthRefreshtoken"];
         delete?: never;
         options?: never;
         head?: never;
@@ -124,46 +184,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/auth/signin": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Signs a user in.
-         * @description Access: public.
-         */
-        post: operations["postAuthSignin"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/auth/signout": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Ends the session of a refresh token.
-         * @description Access: public.
-         */
-        post: operations["postAuthSignout"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/auth/signout/all": {
         parameters: {
             query?: never;
@@ -184,20 +204,20 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/auth/signup": {
+    "/api/test/admin": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        put?: never;
         /**
-         * Creates a user.
-         * @description Access: public.
+         * Returns the text "Admin Content."
+         * @description Access: admin.
          */
-        post: operations["postAuthSignup"];
+        get: operations["getTestAdmin"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -216,26 +236,6 @@ export interface paths {
          * @description Access: public.
          */
         get: operations["getTestAll"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/test/user": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Returns the text "User Content."
-         * @description Access: signed-in.
-         */
-        get: operations["getTestUser"];
         put?: never;
         post?: never;
         delete?: never;
@@ -264,7 +264,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/test/admin": {
+    "/api/test/user": {
         parameters: {
             query?: never;
             header?: never;
@@ -272,97 +272,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Returns the text "Admin Content."
-         * @description Access: admin.
+         * Returns the text "User Content."
+         * @description Access: signed-in.
          */
-        get: operations["getTestAdmin"];
+        get: operations["getTestUser"];
         put?: never;
         post?: never;
         delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/users/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Returns a user.
-         * @description Access: moderator or admin.
-         */
-        get: operations["getUsersId"];
-        put?: never;
-        post?: never;
-        /**
-         * Deletes a user.
-         * @description Access: admin.
-         */
-        delete: operations["deleteUsersId"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/users/{id}/roles": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Gives a user exactly these roles.
-         * @description Access: admin.
-         */
-        put: operations["putUsersIdRoles"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/users/{id}/disabled": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Disables a user, which ends the user's sessions, or enables the user again.
-         * @description Access: admin.
-         */
-        put: operations["putUsersIdDisabled"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/users/{id}/sessions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /**
-         * Ends every session of a user.
-         * @description Access: admin.
-         */
-        delete: operations["deleteUsersIdSessions"];
         options?: never;
         head?: never;
         patch?: never;
@@ -432,6 +348,90 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns a user.
+         * @description Access: moderator or admin.
+         */
+        get: operations["getUsersId"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a user.
+         * @description Access: admin.
+         */
+        delete: operations["deleteUsersId"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{id}/disabled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Disables a user, which ends the user's sessions, or enables the user again.
+         * @description Access: admin.
+         */
+        put: operations["putUsersIdDisabled"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{id}/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Gives a user exactly these roles.
+         * @description Access: admin.
+         */
+        put: operations["putUsersIdRoles"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends every session of a user.
+         * @description Access: admin.
+         */
+        delete: operations["deleteUsersIdSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health/live": {
         parameters: {
             query?: never;
@@ -484,14 +484,68 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    getWellKnownJwksJson: {
+    postAuthSignup: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description an admin's access token, which lets the caller assign any role */
+                "x-access-token"?: string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description 3 to 64 letters, digits, dots, underscores or hyphens
+                     * @example alice
+                     */
+                    username: string;
+                    /**
+                     * @description an e-mail address of at most 254 characters
+                     * @example alice@example.com
+                     */
+                    email: string;
+                    /**
+                     * @description 8 to 256 characters
+                     * @example correct horse
+                     */
+                    password: string;
+                    /**
+                     * @description a list of at most 16 role names
+                     * @example [
+                     *       "user"
+                     *     ]
+                     */
+                    roles?: string[];
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description 3 to 64 letters, digits, dots, underscores or hyphens
+                     * @example alice
+                     */
+                    username: string;
+                    /**
+                     * @description an e-mail address of at most 254 characters
+                     * @example alice@example.com
+                     */
+                    email: string;
+                    /**
+                     * @description 8 to 256 characters
+                     * @example correct horse
+                     */
+                    password: string;
+                    /**
+                     * @description a list of at most 16 role names
+                     * @example [
+                     *       "user"
+                     *     ]
+                     */
+                    roles?: string[];
+                };
+            };
+        };
         responses: {
             /** @description OK */
             200: {
@@ -504,21 +558,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        keys: {
-                            kid: string;
-                            alg: string;
-                            use: string;
-                            kty: string;
-                            crv?: string;
-                            x?: string;
-                            y?: string;
-                            n?: string;
-                            e?: string;
-                        }[];
+                        /**
+                         * @example User was registered successfully!
+                         * @enum {string}
+                         */
+                        message: "User was registered successfully!";
                     };
                 };
             };
-            /** @description REQUEST_MALFORMED: The request could not be parsed. */
+            /**
+             * @description USERNAME_TAKEN: Failed! Username is already in use!
+             *
+             *     EMAIL_TAKEN: Failed! Email is already in use!
+             *
+             *     ROLE_UNKNOWN: Failed! Role does not exist = owner
+             *
+             *     PASSWORD_WEAK: Failed! The password is one of the most common.
+             *
+             *     REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
             400: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -531,7 +591,655 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "REQUEST_MALFORMED";
+                        code: "USERNAME_TAKEN" | "EMAIL_TAKEN" | "ROLE_UNKNOWN" | "PASSWORD_WEAK" | "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /** @description ROLE_NOT_OPEN: Failed! Role admin is not open to sign-up. Send an admin's access token, or add the role to SIGNUP_ROLES. */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ROLE_NOT_OPEN";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description BUSY: Too many passwords are being verified. Please try again.
+             *
+             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BUSY" | "DATABASE_UNAVAILABLE";
+                    };
+                };
+            };
+        };
+    };
+    postAuthSignin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example alice
+                     */
+                    username: string;
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example correct horse
+                     */
+                    password: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example alice
+                     */
+                    username: string;
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example correct horse
+                     */
+                    password: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: int64
+                         * @description a whole number above 0
+                         * @example 1
+                         */
+                        id: number;
+                        /**
+                         * @description 3 to 64 letters, digits, dots, underscores or hyphens
+                         * @example alice
+                         */
+                        username: string;
+                        /**
+                         * @description an e-mail address of at most 254 characters
+                         * @example alice@example.com
+                         */
+                        email: string;
+                        /**
+                         * @example [
+                         *       "ROLE_USER",
+                         *       "ROLE_MODERATOR",
+                         *       "ROLE_ADMIN"
+                         *     ]
+                         */
+                        roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                        /** @example eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln */
+                        accessToken: string;
+                        /** @example AQAAAAAAAAABAZq1 */
+                        refreshToken: string;
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /** @description PASSWORD_INVALID: Invalid Password! */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        accessToken?: null;
+                        message: string;
+                        /** @enum {string} */
+                        code: "PASSWORD_INVALID";
+                    };
+                };
+            };
+            /** @description ACCOUNT_DISABLED: Account is disabled. */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCOUNT_DISABLED";
+                    };
+                };
+            };
+            /** @description USER_NOT_FOUND: User Not found. */
+            404: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "USER_NOT_FOUND";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /**
+             * @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again.
+             *
+             *     TOO_MANY_REQUESTS: Too many requests. Please wait and try again.
+             */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "SIGNIN_THROTTLED" | "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description BUSY: Too many passwords are being verified. Please try again.
+             *
+             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BUSY" | "DATABASE_UNAVAILABLE";
+                    };
+                };
+            };
+        };
+    };
+    postAuthRefreshtoken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    refreshToken?: string | null;
+                };
+                "application/x-www-form-urlencoded": {
+                    refreshToken?: string | null;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @example eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln */
+                        accessToken: string;
+                        /** @example AQAAAAAAAAABAZq1 */
+                        refreshToken: string;
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description REFRESH_TOKEN_MISSING: Refresh Token is required!
+             *
+             *     REFRESH_TOKEN_UNKNOWN: Refresh token is not in database!
+             *
+             *     REFRESH_TOKEN_EXPIRED: Refresh token was expired. Please make a new signin request
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REFRESH_TOKEN_MISSING" | "REFRESH_TOKEN_UNKNOWN" | "REFRESH_TOKEN_EXPIRED";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE";
+                    };
+                };
+            };
+        };
+    };
+    postAuthSignout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    refreshToken?: string | null;
+                };
+                "application/x-www-form-urlencoded": {
+                    refreshToken?: string | null;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example You have been signed out.
+                         * @enum {string}
+                         */
+                        message: "You have been signed out.";
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description REFRESH_TOKEN_MISSING: Refresh Token is required!
+             *
+             *     REFRESH_TOKEN_UNKNOWN: Refresh token is not in database!
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REFRESH_TOKEN_MISSING" | "REFRESH_TOKEN_UNKNOWN";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
                     };
                 };
             };
@@ -598,6 +1306,95 @@ export interface operations {
                          * @enum {string}
                          */
                         message: "Welcome to gatehouse.";
+                    };
+                };
+            };
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE";
+                    };
+                };
+            };
+        };
+    };
+    getWellKnownJwksJson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        keys: {
+                            kid: string;
+                            alg: string;
+                            use: string;
+                            kty: string;
+                            crv?: string;
+                            x?: string;
+                            y?: string;
+                            n?: string;
+                            e?: string;
+                        }[];
                     };
                 };
             };
@@ -799,177 +1596,6 @@ export interface operations {
                         message: string;
                         /** @enum {string} */
                         code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
-                    };
-                };
-            };
-            /** @description INTERNAL: Internal server error. */
-            500: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "INTERNAL";
-                    };
-                };
-            };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
-            503: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description Seconds to wait before another attempt. */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
-                    };
-                };
-            };
-        };
-    };
-    postAuthRefreshtoken: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    refreshToken?: string | null;
-                };
-                "application/x-www-form-urlencoded": {
-                    refreshToken?: string | null;
-                };
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @example eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln */
-                        accessToken: string;
-                        /** @example AQAAAAAAAAABAZq1 */
-                        refreshToken: string;
-                    };
-                };
-            };
-            /**
-             * @description REQUEST_MALFORMED: The request could not be parsed.
-             *
-             *     VALIDATION_FAILED: username is required
-             */
-            400: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
-                    };
-                };
-            };
-            /**
-             * @description REFRESH_TOKEN_MISSING: Refresh Token is required!
-             *
-             *     REFRESH_TOKEN_UNKNOWN: Refresh token is not in database!
-             *
-             *     REFRESH_TOKEN_EXPIRED: Refresh token was expired. Please make a new signin request
-             */
-            403: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "REFRESH_TOKEN_MISSING" | "REFRESH_TOKEN_UNKNOWN" | "REFRESH_TOKEN_EXPIRED";
-                    };
-                };
-            };
-            /** @description BODY_TOO_LARGE: The request body is too large. */
-            413: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "BODY_TOO_LARGE";
-                    };
-                };
-            };
-            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
-            415: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "MEDIA_TYPE_UNSUPPORTED";
-                    };
-                };
-            };
-            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
-            429: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description Seconds to wait before another attempt. */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "TOO_MANY_REQUESTS";
                     };
                 };
             };
@@ -1310,409 +1936,6 @@ export interface operations {
             };
         };
     };
-    postAuthSignin: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    /**
-                     * @description a string of at most 256 characters
-                     * @example alice
-                     */
-                    username: string;
-                    /**
-                     * @description a string of at most 256 characters
-                     * @example correct horse
-                     */
-                    password: string;
-                };
-                "application/x-www-form-urlencoded": {
-                    /**
-                     * @description a string of at most 256 characters
-                     * @example alice
-                     */
-                    username: string;
-                    /**
-                     * @description a string of at most 256 characters
-                     * @example correct horse
-                     */
-                    password: string;
-                };
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /**
-                         * Format: int64
-                         * @description a whole number above 0
-                         * @example 1
-                         */
-                        id: number;
-                        /**
-                         * @description 3 to 64 letters, digits, dots, underscores or hyphens
-                         * @example alice
-                         */
-                        username: string;
-                        /**
-                         * @description an e-mail address of at most 254 characters
-                         * @example alice@example.com
-                         */
-                        email: string;
-                        /**
-                         * @example [
-                         *       "ROLE_USER",
-                         *       "ROLE_MODERATOR",
-                         *       "ROLE_ADMIN"
-                         *     ]
-                         */
-                        roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
-                        /** @example eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln */
-                        accessToken: string;
-                        /** @example AQAAAAAAAAABAZq1 */
-                        refreshToken: string;
-                    };
-                };
-            };
-            /**
-             * @description REQUEST_MALFORMED: The request could not be parsed.
-             *
-             *     VALIDATION_FAILED: username is required
-             */
-            400: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
-                    };
-                };
-            };
-            /** @description PASSWORD_INVALID: Invalid Password! */
-            401: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        accessToken?: null;
-                        message: string;
-                        /** @enum {string} */
-                        code: "PASSWORD_INVALID";
-                    };
-                };
-            };
-            /** @description ACCOUNT_DISABLED: Account is disabled. */
-            403: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "ACCOUNT_DISABLED";
-                    };
-                };
-            };
-            /** @description USER_NOT_FOUND: User Not found. */
-            404: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "USER_NOT_FOUND";
-                    };
-                };
-            };
-            /** @description BODY_TOO_LARGE: The request body is too large. */
-            413: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "BODY_TOO_LARGE";
-                    };
-                };
-            };
-            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
-            415: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "MEDIA_TYPE_UNSUPPORTED";
-                    };
-                };
-            };
-            /**
-             * @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again.
-             *
-             *     TOO_MANY_REQUESTS: Too many requests. Please wait and try again.
-             */
-            429: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description Seconds to wait before another attempt. */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "SIGNIN_THROTTLED" | "TOO_MANY_REQUESTS";
-                    };
-                };
-            };
-            /** @description INTERNAL: Internal server error. */
-            500: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "INTERNAL";
-                    };
-                };
-            };
-            /**
-             * @description BUSY: Too many passwords are being verified. Please try again.
-             *
-             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
-             */
-            503: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description Seconds to wait before another attempt. */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "BUSY" | "DATABASE_UNAVAILABLE";
-                    };
-                };
-            };
-        };
-    };
-    postAuthSignout: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    refreshToken?: string | null;
-                };
-                "application/x-www-form-urlencoded": {
-                    refreshToken?: string | null;
-                };
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /**
-                         * @example You have been signed out.
-                         * @enum {string}
-                         */
-                        message: "You have been signed out.";
-                    };
-                };
-            };
-            /**
-             * @description REQUEST_MALFORMED: The request could not be parsed.
-             *
-             *     VALIDATION_FAILED: username is required
-             */
-            400: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
-                    };
-                };
-            };
-            /**
-             * @description REFRESH_TOKEN_MISSING: Refresh Token is required!
-             *
-             *     REFRESH_TOKEN_UNKNOWN: Refresh token is not in database!
-             */
-            403: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "REFRESH_TOKEN_MISSING" | "REFRESH_TOKEN_UNKNOWN";
-                    };
-                };
-            };
-            /** @description BODY_TOO_LARGE: The request body is too large. */
-            413: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "BODY_TOO_LARGE";
-                    };
-                };
-            };
-            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
-            415: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "MEDIA_TYPE_UNSUPPORTED";
-                    };
-                };
-            };
-            /** @description INTERNAL: Internal server error. */
-            500: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "INTERNAL";
-                    };
-                };
-            };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
-            503: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description Seconds to wait before another attempt. */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
-                    };
-                };
-            };
-        };
-    };
     postAuthSignoutAll: {
         parameters: {
             query?: never;
@@ -1797,545 +2020,6 @@ export interface operations {
                         message: string;
                         /** @enum {string} */
                         code: "ACCESS_TOKEN_MISSING";
-                    };
-                };
-            };
-            /** @description INTERNAL: Internal server error. */
-            500: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "INTERNAL";
-                    };
-                };
-            };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
-            503: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description Seconds to wait before another attempt. */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
-                    };
-                };
-            };
-        };
-    };
-    postAuthSignup: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    /**
-                     * @description 3 to 64 letters, digits, dots, underscores or hyphens
-                     * @example alice
-                     */
-                    username: string;
-                    /**
-                     * @description an e-mail address of at most 254 characters
-                     * @example alice@example.com
-                     */
-                    email: string;
-                    /**
-                     * @description 8 to 256 characters
-                     * @example correct horse
-                     */
-                    password: string;
-                    /**
-                     * @description a list of at most 16 role names
-                     * @example [
-                     *       "user"
-                     *     ]
-                     */
-                    roles?: string[];
-                };
-                "application/x-www-form-urlencoded": {
-                    /**
-                     * @description 3 to 64 letters, digits, dots, underscores or hyphens
-                     * @example alice
-                     */
-                    username: string;
-                    /**
-                     * @description an e-mail address of at most 254 characters
-                     * @example alice@example.com
-                     */
-                    email: string;
-                    /**
-                     * @description 8 to 256 characters
-                     * @example correct horse
-                     */
-                    password: string;
-                    /**
-                     * @description a list of at most 16 role names
-                     * @example [
-                     *       "user"
-                     *     ]
-                     */
-                    roles?: string[];
-                };
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /**
-                         * @example User was registered successfully!
-                         * @enum {string}
-                         */
-                        message: "User was registered successfully!";
-                    };
-                };
-            };
-            /**
-             * @description USERNAME_TAKEN: Failed! Username is already in use!
-             *
-             *     EMAIL_TAKEN: Failed! Email is already in use!
-             *
-             *     ROLE_UNKNOWN: Failed! Role does not exist = owner
-             *
-             *     PASSWORD_WEAK: Failed! The password is one of the most common.
-             *
-             *     REQUEST_MALFORMED: The request could not be parsed.
-             *
-             *     VALIDATION_FAILED: username is required
-             */
-            400: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "USERNAME_TAKEN" | "EMAIL_TAKEN" | "ROLE_UNKNOWN" | "PASSWORD_WEAK" | "REQUEST_MALFORMED" | "VALIDATION_FAILED";
-                    };
-                };
-            };
-            /** @description ROLE_NOT_OPEN: Failed! Role admin is not open to sign-up. Send an admin's access token, or add the role to SIGNUP_ROLES. */
-            403: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "ROLE_NOT_OPEN";
-                    };
-                };
-            };
-            /** @description BODY_TOO_LARGE: The request body is too large. */
-            413: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "BODY_TOO_LARGE";
-                    };
-                };
-            };
-            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
-            415: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "MEDIA_TYPE_UNSUPPORTED";
-                    };
-                };
-            };
-            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
-            429: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description Seconds to wait before another attempt. */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "TOO_MANY_REQUESTS";
-                    };
-                };
-            };
-            /** @description INTERNAL: Internal server error. */
-            500: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "INTERNAL";
-                    };
-                };
-            };
-            /**
-             * @description BUSY: Too many passwords are being verified. Please try again.
-             *
-             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
-             */
-            503: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description Seconds to wait before another attempt. */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "BUSY" | "DATABASE_UNAVAILABLE";
-                    };
-                };
-            };
-        };
-    };
-    getTestAll: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": "Public Content.";
-                };
-            };
-            /** @description REQUEST_MALFORMED: The request could not be parsed. */
-            400: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "REQUEST_MALFORMED";
-                    };
-                };
-            };
-            /** @description INTERNAL: Internal server error. */
-            500: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "INTERNAL";
-                    };
-                };
-            };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
-            503: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description Seconds to wait before another attempt. */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
-                    };
-                };
-            };
-        };
-    };
-    getTestUser: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": "User Content.";
-                };
-            };
-            /** @description REQUEST_MALFORMED: The request could not be parsed. */
-            400: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "REQUEST_MALFORMED";
-                    };
-                };
-            };
-            /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
-             *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
-             */
-            401: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
-                    };
-                };
-            };
-            /** @description ACCESS_TOKEN_MISSING: No token provided! */
-            403: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING";
-                    };
-                };
-            };
-            /** @description INTERNAL: Internal server error. */
-            500: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "INTERNAL";
-                    };
-                };
-            };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
-            503: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description Seconds to wait before another attempt. */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
-                    };
-                };
-            };
-        };
-    };
-    getTestMod: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": "Moderator Content.";
-                };
-            };
-            /** @description REQUEST_MALFORMED: The request could not be parsed. */
-            400: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "REQUEST_MALFORMED";
-                    };
-                };
-            };
-            /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
-             *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
-             */
-            401: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
-                    };
-                };
-            };
-            /**
-             * @description ACCESS_TOKEN_MISSING: No token provided!
-             *
-             *     MODERATOR_REQUIRED: Require Moderator Role!
-             */
-            403: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "MODERATOR_REQUIRED";
                     };
                 };
             };
@@ -2500,17 +2184,11 @@ export interface operations {
             };
         };
     };
-    getUsersId: {
+    getTestAll: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                /**
-                 * @description a whole number above 0
-                 * @example 1
-                 */
-                id: number;
-            };
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -2525,46 +2203,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * Format: int64
-                         * @description a whole number above 0
-                         * @example 1
-                         */
-                        id: number;
-                        /**
-                         * @description 3 to 64 letters, digits, dots, underscores or hyphens
-                         * @example alice
-                         */
-                        username: string;
-                        /**
-                         * @description an e-mail address of at most 254 characters
-                         * @example alice@example.com
-                         */
-                        email: string;
-                        /**
-                         * @example [
-                         *       "ROLE_USER",
-                         *       "ROLE_MODERATOR",
-                         *       "ROLE_ADMIN"
-                         *     ]
-                         */
-                        roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
-                        /**
-                         * Format: date-time
-                         * @example 2026-11-23T12:00:00.000Z
-                         */
-                        created: string;
-                        /** @example false */
-                        disabled: boolean;
-                    };
+                    "text/plain": "Public Content.";
                 };
             };
-            /**
-             * @description REQUEST_MALFORMED: The request could not be parsed.
-             *
-             *     VALIDATION_FAILED: username is required
-             */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -2577,70 +2219,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
-                    };
-                };
-            };
-            /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
-             *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
-             */
-            401: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
-                    };
-                };
-            };
-            /**
-             * @description ACCESS_TOKEN_MISSING: No token provided!
-             *
-             *     MODERATOR_OR_ADMIN_REQUIRED: Require Moderator or Admin Role!
-             */
-            403: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "MODERATOR_OR_ADMIN_REQUIRED";
-                    };
-                };
-            };
-            /** @description USER_NOT_FOUND: User Not found. */
-            404: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "USER_NOT_FOUND";
+                        code: "REQUEST_MALFORMED";
                     };
                 };
             };
@@ -2682,17 +2261,11 @@ export interface operations {
             };
         };
     };
-    deleteUsersId: {
+    getTestMod: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                /**
-                 * @description a whole number above 0
-                 * @example 1
-                 */
-                id: number;
-            };
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -2707,20 +2280,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @example The user was deleted.
-                         * @enum {string}
-                         */
-                        message: "The user was deleted.";
-                    };
+                    "text/plain": "Moderator Content.";
                 };
             };
-            /**
-             * @description REQUEST_MALFORMED: The request could not be parsed.
-             *
-             *     VALIDATION_FAILED: username is required
-             */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -2733,7 +2296,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                        code: "REQUEST_MALFORMED";
                     };
                 };
             };
@@ -2763,7 +2326,7 @@ export interface operations {
             /**
              * @description ACCESS_TOKEN_MISSING: No token provided!
              *
-             *     ADMIN_REQUIRED: Require Admin Role!
+             *     MODERATOR_REQUIRED: Require Moderator Role!
              */
             403: {
                 headers: {
@@ -2779,41 +2342,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
-                    };
-                };
-            };
-            /** @description USER_NOT_FOUND: User Not found. */
-            404: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "USER_NOT_FOUND";
-                    };
-                };
-            };
-            /** @description LAST_ADMIN: The last admin cannot be removed. */
-            409: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "LAST_ADMIN";
+                        code: "ACCESS_TOKEN_MISSING" | "MODERATOR_REQUIRED";
                     };
                 };
             };
@@ -2855,517 +2384,11 @@ export interface operations {
             };
         };
     };
-    putUsersIdRoles: {
+    getTestUser: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                /**
-                 * @description a whole number above 0
-                 * @example 1
-                 */
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    /**
-                     * @description a list of at most 16 role names
-                     * @example [
-                     *       "user"
-                     *     ]
-                     */
-                    roles: string[];
-                };
-                "application/x-www-form-urlencoded": {
-                    /**
-                     * @description a list of at most 16 role names
-                     * @example [
-                     *       "user"
-                     *     ]
-                     */
-                    roles: string[];
-                };
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /**
-                         * Format: int64
-                         * @description a whole number above 0
-                         * @example 1
-                         */
-                        id: number;
-                        /**
-                         * @description 3 to 64 letters, digits, dots, underscores or hyphens
-                         * @example alice
-                         */
-                        username: string;
-                        /**
-                         * @description an e-mail address of at most 254 characters
-                         * @example alice@example.com
-                         */
-                        email: string;
-                        /**
-                         * @example [
-                         *       "ROLE_USER",
-                         *       "ROLE_MODERATOR",
-                         *       "ROLE_ADMIN"
-                         *     ]
-                         */
-                        roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
-                        /**
-                         * Format: date-time
-                         * @example 2026-11-23T12:00:00.000Z
-                         */
-                        created: string;
-                        /** @example false */
-                        disabled: boolean;
-                    };
-                };
-            };
-            /**
-             * @description ROLE_UNKNOWN: Failed! Role does not exist = owner
-             *
-             *     REQUEST_MALFORMED: The request could not be parsed.
-             *
-             *     VALIDATION_FAILED: username is required
-             */
-            400: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "ROLE_UNKNOWN" | "REQUEST_MALFORMED" | "VALIDATION_FAILED";
-                    };
-                };
-            };
-            /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
-             *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
-             */
-            401: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
-                    };
-                };
-            };
-            /**
-             * @description ACCESS_TOKEN_MISSING: No token provided!
-             *
-             *     ADMIN_REQUIRED: Require Admin Role!
-             */
-            403: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
-                    };
-                };
-            };
-            /** @description USER_NOT_FOUND: User Not found. */
-            404: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "USER_NOT_FOUND";
-                    };
-                };
-            };
-            /** @description LAST_ADMIN: The last admin cannot be removed. */
-            409: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "LAST_ADMIN";
-                    };
-                };
-            };
-            /** @description BODY_TOO_LARGE: The request body is too large. */
-            413: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "BODY_TOO_LARGE";
-                    };
-                };
-            };
-            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
-            415: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "MEDIA_TYPE_UNSUPPORTED";
-                    };
-                };
-            };
-            /** @description INTERNAL: Internal server error. */
-            500: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "INTERNAL";
-                    };
-                };
-            };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
-            503: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description Seconds to wait before another attempt. */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
-                    };
-                };
-            };
-        };
-    };
-    putUsersIdDisabled: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /**
-                 * @description a whole number above 0
-                 * @example 1
-                 */
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    /** @description true or false */
-                    disabled: boolean;
-                };
-                "application/x-www-form-urlencoded": {
-                    /** @description true or false */
-                    disabled: boolean;
-                };
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /**
-                         * Format: int64
-                         * @description a whole number above 0
-                         * @example 1
-                         */
-                        id: number;
-                        /**
-                         * @description 3 to 64 letters, digits, dots, underscores or hyphens
-                         * @example alice
-                         */
-                        username: string;
-                        /**
-                         * @description an e-mail address of at most 254 characters
-                         * @example alice@example.com
-                         */
-                        email: string;
-                        /**
-                         * @example [
-                         *       "ROLE_USER",
-                         *       "ROLE_MODERATOR",
-                         *       "ROLE_ADMIN"
-                         *     ]
-                         */
-                        roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
-                        /**
-                         * Format: date-time
-                         * @example 2026-11-23T12:00:00.000Z
-                         */
-                        created: string;
-                        /** @example false */
-                        disabled: boolean;
-                    };
-                };
-            };
-            /**
-             * @description REQUEST_MALFORMED: The request could not be parsed.
-             *
-             *     VALIDATION_FAILED: username is required
-             */
-            400: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
-                    };
-                };
-            };
-            /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
-             *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
-             */
-            401: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
-                    };
-                };
-            };
-            /**
-             * @description ACCESS_TOKEN_MISSING: No token provided!
-             *
-             *     ADMIN_REQUIRED: Require Admin Role!
-             */
-            403: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
-                    };
-                };
-            };
-            /** @description USER_NOT_FOUND: User Not found. */
-            404: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "USER_NOT_FOUND";
-                    };
-                };
-            };
-            /** @description LAST_ADMIN: The last admin cannot be removed. */
-            409: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "LAST_ADMIN";
-                    };
-                };
-            };
-            /** @description BODY_TOO_LARGE: The request body is too large. */
-            413: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "BODY_TOO_LARGE";
-                    };
-                };
-            };
-            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
-            415: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "MEDIA_TYPE_UNSUPPORTED";
-                    };
-                };
-            };
-            /** @description INTERNAL: Internal server error. */
-            500: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "INTERNAL";
-                    };
-                };
-            };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
-            503: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    /** @description Seconds to wait before another attempt. */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
-                    };
-                };
-            };
-        };
-    };
-    deleteUsersIdSessions: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /**
-                 * @description a whole number above 0
-                 * @example 1
-                 */
-                id: number;
-            };
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -3380,20 +2403,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @example The sessions were ended.
-                         * @enum {string}
-                         */
-                        message: "The sessions were ended.";
-                    };
+                    "text/plain": "User Content.";
                 };
             };
-            /**
-             * @description REQUEST_MALFORMED: The request could not be parsed.
-             *
-             *     VALIDATION_FAILED: username is required
-             */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -3406,7 +2419,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                        code: "REQUEST_MALFORMED";
                     };
                 };
             };
@@ -3433,11 +2446,7 @@ export interface operations {
                     };
                 };
             };
-            /**
-             * @description ACCESS_TOKEN_MISSING: No token provided!
-             *
-             *     ADMIN_REQUIRED: Require Admin Role!
-             */
+            /** @description ACCESS_TOKEN_MISSING: No token provided! */
             403: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -3452,24 +2461,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
-                    };
-                };
-            };
-            /** @description USER_NOT_FOUND: User Not found. */
-            404: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "USER_NOT_FOUND";
+                        code: "ACCESS_TOKEN_MISSING";
                     };
                 };
             };
@@ -4285,6 +3277,1017 @@ export interface operations {
                         message: string;
                         /** @enum {string} */
                         code: "BUSY" | "DATABASE_UNAVAILABLE";
+                    };
+                };
+            };
+        };
+    };
+    getUsersId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description a whole number above 0
+                 * @example 1
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: int64
+                         * @description a whole number above 0
+                         * @example 1
+                         */
+                        id: number;
+                        /**
+                         * @description 3 to 64 letters, digits, dots, underscores or hyphens
+                         * @example alice
+                         */
+                        username: string;
+                        /**
+                         * @description an e-mail address of at most 254 characters
+                         * @example alice@example.com
+                         */
+                        email: string;
+                        /**
+                         * @example [
+                         *       "ROLE_USER",
+                         *       "ROLE_MODERATOR",
+                         *       "ROLE_ADMIN"
+                         *     ]
+                         */
+                        roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                        /**
+                         * Format: date-time
+                         * @example 2026-11-23T12:00:00.000Z
+                         */
+                        created: string;
+                        /** @example false */
+                        disabled: boolean;
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     MODERATOR_OR_ADMIN_REQUIRED: Require Moderator or Admin Role!
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "MODERATOR_OR_ADMIN_REQUIRED";
+                    };
+                };
+            };
+            /** @description USER_NOT_FOUND: User Not found. */
+            404: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "USER_NOT_FOUND";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE";
+                    };
+                };
+            };
+        };
+    };
+    deleteUsersId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description a whole number above 0
+                 * @example 1
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example The user was deleted.
+                         * @enum {string}
+                         */
+                        message: "The user was deleted.";
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     ADMIN_REQUIRED: Require Admin Role!
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
+                    };
+                };
+            };
+            /** @description USER_NOT_FOUND: User Not found. */
+            404: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "USER_NOT_FOUND";
+                    };
+                };
+            };
+            /** @description LAST_ADMIN: The last admin cannot be removed. */
+            409: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "LAST_ADMIN";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE";
+                    };
+                };
+            };
+        };
+    };
+    putUsersIdDisabled: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description a whole number above 0
+                 * @example 1
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description true or false */
+                    disabled: boolean;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description true or false */
+                    disabled: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: int64
+                         * @description a whole number above 0
+                         * @example 1
+                         */
+                        id: number;
+                        /**
+                         * @description 3 to 64 letters, digits, dots, underscores or hyphens
+                         * @example alice
+                         */
+                        username: string;
+                        /**
+                         * @description an e-mail address of at most 254 characters
+                         * @example alice@example.com
+                         */
+                        email: string;
+                        /**
+                         * @example [
+                         *       "ROLE_USER",
+                         *       "ROLE_MODERATOR",
+                         *       "ROLE_ADMIN"
+                         *     ]
+                         */
+                        roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                        /**
+                         * Format: date-time
+                         * @example 2026-11-23T12:00:00.000Z
+                         */
+                        created: string;
+                        /** @example false */
+                        disabled: boolean;
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     ADMIN_REQUIRED: Require Admin Role!
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
+                    };
+                };
+            };
+            /** @description USER_NOT_FOUND: User Not found. */
+            404: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "USER_NOT_FOUND";
+                    };
+                };
+            };
+            /** @description LAST_ADMIN: The last admin cannot be removed. */
+            409: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "LAST_ADMIN";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE";
+                    };
+                };
+            };
+        };
+    };
+    putUsersIdRoles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description a whole number above 0
+                 * @example 1
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description a list of at most 16 role names
+                     * @example [
+                     *       "user"
+                     *     ]
+                     */
+                    roles: string[];
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description a list of at most 16 role names
+                     * @example [
+                     *       "user"
+                     *     ]
+                     */
+                    roles: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: int64
+                         * @description a whole number above 0
+                         * @example 1
+                         */
+                        id: number;
+                        /**
+                         * @description 3 to 64 letters, digits, dots, underscores or hyphens
+                         * @example alice
+                         */
+                        username: string;
+                        /**
+                         * @description an e-mail address of at most 254 characters
+                         * @example alice@example.com
+                         */
+                        email: string;
+                        /**
+                         * @example [
+                         *       "ROLE_USER",
+                         *       "ROLE_MODERATOR",
+                         *       "ROLE_ADMIN"
+                         *     ]
+                         */
+                        roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                        /**
+                         * Format: date-time
+                         * @example 2026-11-23T12:00:00.000Z
+                         */
+                        created: string;
+                        /** @example false */
+                        disabled: boolean;
+                    };
+                };
+            };
+            /**
+             * @description ROLE_UNKNOWN: Failed! Role does not exist = owner
+             *
+             *     REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ROLE_UNKNOWN" | "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     ADMIN_REQUIRED: Require Admin Role!
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
+                    };
+                };
+            };
+            /** @description USER_NOT_FOUND: User Not found. */
+            404: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "USER_NOT_FOUND";
+                    };
+                };
+            };
+            /** @description LAST_ADMIN: The last admin cannot be removed. */
+            409: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "LAST_ADMIN";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE";
+                    };
+                };
+            };
+        };
+    };
+    deleteUsersIdSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description a whole number above 0
+                 * @example 1
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example The sessions were ended.
+                         * @enum {string}
+                         */
+                        message: "The sessions were ended.";
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     ADMIN_REQUIRED: Require Admin Role!
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
+                    };
+                };
+            };
+            /** @description USER_NOT_FOUND: User Not found. */
+            404: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "USER_NOT_FOUND";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE";
                     };
                 };
             };

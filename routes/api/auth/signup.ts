@@ -11,7 +11,10 @@ import { ApiError } from '../../../src/errors.ts'
 import { logSecurityEvent } from '../../../src/telemetry/security-events.ts'
 
 // Any text: existing front-ends send their own token, often an expired one, which must not be an error.
-const AdminToken = Type.String({ description: 'an admin\'s access token, which lets the caller assign any role' })
+const AdminToken = Type.String({
+  maxLength: 65_536,
+  description: 'an admin\'s access token, which lets the caller assign any role'
+})
 
 const registered = { message: 'User was registered successfully!' }
 
