@@ -1,5 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { type Role, roleId } from '../src/access.ts'
+import { ApiError } from '../src/errors.ts'
+import type { Queryable } from './database.ts'
 import { isUniqueViolation } from './errors.ts'
 import { statement } from './statement.ts'
 
@@ -12,6 +14,13 @@ export const availability = statement({
   values: (username: string, email: string) => [username, email],
   row: Type.Object({ usernameTaken: Type.Boolean(), emailTaken: Type.Boolean() })
 })
+
+/** @throws ApiError USERNAME_TAKEN (also when both are taken) or EMAIL_TAKEN */
+export async function rejectTaken (db: Queryable, username: string, email: string): Promise<void> {
+  const [found] = await db.query(availability(username, email))
+  if (found?.usernameTaken) throw new ApiError('USERNAME_TAKEN')
+  if (found?.emailTaken) throw new ApiError('EMAIL_TAKEN')
+}
 
 interface NewUser {
   username: string

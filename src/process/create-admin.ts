@@ -1,11 +1,10 @@
 import { parseArgs } from 'node:util'
 import { Value } from '@sinclair/typebox/value'
-import { availability } from '../../sql/sign-up.ts'
+import { rejectTaken } from '../../sql/sign-up.ts'
 import { buildApp } from '../app.ts'
 import { Email, Username } from '../api/fields.ts'
 import type { Config } from '../config/read-settings.ts'
 import type { Settings } from '../config/settings.ts'
-import { ApiError } from '../errors.ts'
 import type { Invocation } from './command-line.ts'
 import { completeSettings } from './development-mode.ts'
 
@@ -65,9 +64,7 @@ export async function createAdmin (
 ): Promise<string> {
   const app = await buildApp({ ...config, SIGNUP_ROLES: ['admin'], LOG_LEVEL: 'silent' })
   try {
-    const [taken] = await app.db.query(availability(username, email))
-    if (taken?.usernameTaken) throw new ApiError('USERNAME_TAKEN')
-    if (taken?.emailTaken) throw new ApiError('EMAIL_TAKEN')
+    await rejectTaken(app.db, username, email)
     const payload = { username, email, password: await readPassword(), roles: ['admin'] }
     const response = await app.inject({ method: 'POST', url: '/api/auth/signup', payload })
     const { message } = response.json<{ message: string }>()

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { perMinute } from '../../../plugins/rate-limits.ts'
-import { availability, insertUser, isTaken } from '../../../sql/sign-up.ts'
+import { insertUser, isTaken, rejectTaken } from '../../../sql/sign-up.ts'
 import { clientAddress } from '../../../src/api/client-address.ts'
 import { Email, Message, newPassword, Username } from '../../../src/api/fields.ts'
 import { RoleList, toRoles } from '../../../src/api/roles.ts'
@@ -20,12 +20,6 @@ const registered = { message: 'User was registered successfully!' }
 
 export default (async (fastify, { config }) => {
   const { db, passwords } = fastify
-
-  async function rejectTaken (username: string, email: string): Promise<void> {
-    const [found] = await db.query(availability(username, email))
-    if (found?.usernameTaken) throw new ApiError('USERNAME_TAKEN')
-    if (found?.emailTaken) throw new ApiError('EMAIL_TAKEN')
-  }
 
   // Existing front-ends send their access token, often an expired one, at sign-up too. It is verified only if a role
   // requires it, and an invalid one counts as none.
@@ -68,7 +62,7 @@ export default (async (fastify, { config }) => {
     fastify.rejectWeakPassword(password, { username, email })
 
     // Checked before the costly hash. The unique indexes decide what happens in between.
-    await rejectTaken(username, email)
+    await rejectTaken(db, username, email)
     const passwordHash = await passwords.hash(password)
     try {
       const author = { actorId, ip: clientAddress(request) }
@@ -76,7 +70,7 @@ export default (async (fastify, { config }) => {
       logSecurityEvent(request, 'user_created', { userId: user?.id, actorId, roles })
     } catch (error) {
       // Checked again, since PostgreSQL does not define which index is reported if both are violated.
-      if (isTaken(error)) await rejectTaken(username, email)
+      if (isTaken(error)) await rejectTaken(db, username, email)
       throw error
     }
     return registered
