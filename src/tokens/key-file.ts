@@ -33,8 +33,13 @@ export function readKeys (file: string): [SigningKey, ...SigningKey[]] {
  */
 export function addKey (file: string, alg: Algorithm): SigningKey[] {
   const keys = statSync(file, { throwIfNoEntry: false }) ? readKeys(file) : []
-  const added = parseKeys(generateKey(alg).export({ type: 'pkcs8', format: 'pem' }).toString()).keys
-  return writeKeys(file, [...keys, ...added])
+  return writeKeys(file, [...keys, ...createKey(alg)])
+}
+
+function createKey (alg: Algorithm): SigningKey[] {
+  const { keys } = parseKeys(generateKey(alg).export({ type: 'pkcs8', format: 'pem' }).toString())
+  // A thumbprint is base64url. One that begins with "-" would be read as an option by `gatehouse keys promote KID`.
+  return keys[0]?.kid.startsWith('-') ? createKey(alg) : keys
 }
 
 /** Moves a key to the front, so that it signs. */
