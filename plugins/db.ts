@@ -8,6 +8,7 @@ import { isTransient } from '../sql/errors.ts'
 import { migrate } from '../sql/migrate.ts'
 import { Backoff } from '../src/backoff.ts'
 import type { Config } from '../src/config/read-settings.ts'
+import { errorMessage } from '../src/unknown.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -33,18 +34,12 @@ async function prepare (config: Config, log: FastifyBaseLogger): Promise<void> {
       const delay = backoff.next()
       if (Date.now() + delay > deadline) {
         throw new Error(`The database did not respond within DATABASE_START_TIMEOUT (${config.DATABASE_START_TIMEOUT} s). ` +
-          `Check DATABASE_URL and the server. Last error: ${describe(error)}`, { cause: error })
+          `Check DATABASE_URL and the server. Last error: ${errorMessage(error)}`, { cause: error })
       }
-      log.warn(`database unavailable, next attempt in ${delay} ms: ${describe(error)}`)
+      log.warn(`database unavailable, next attempt in ${delay} ms: ${errorMessage(error)}`)
       await sleep(delay)
     }
   }
-}
-
-/** An error in one line. If a host has several addresses, only the parts of its AggregateError have messages. */
-function describe (error: unknown): string {
-  const parts: unknown[] = error instanceof AggregateError ? error.errors : []
-  return [error, ...parts].join('; ')
 }
 
 /** Owns the connection pool. The rest of the service sees only `db` and typed statements. */

@@ -45,8 +45,8 @@ export default fp(async function metrics (fastify) {
   durations('sum', 'Total duration of requests by method, route and status.', (counter, { labels, sum }) => {
     counter.inc(labels, sum)
   })
-  durations('count', 'Requests by method, route and status.', (counter, { labels, counts }) => {
-    counter.inc(labels, counts.reduce((total, count) => total + count, 0))
+  durations('count', 'Requests by method, route and status.', (counter, { labels, buckets }) => {
+    counter.inc(labels, buckets.reduce((total, { count }) => total + count, 0))
   })
 
   const outcomes = new Counter({

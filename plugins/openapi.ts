@@ -35,6 +35,7 @@ export default fp<{ config: Config }>(async function openapi (fastify, { config 
     },
     transform: ({ route, url }) => ({ url, schema: describe(route) }),
     transformObject (document) {
+      /* c8 ignore next: for the types only, as the option `openapi` rules out Swagger 2 */
       if (!('openapiObject' in document)) return document.swaggerObject
       return Object.assign(document.openapiObject, { paths: sortPaths({ ...document.openapiObject.paths }) })
     }

@@ -15,10 +15,10 @@ declare module 'fastify' {
 /** Gives every route a response schema for every status it can send. */
 export default fp(async function responses (fastify) {
   fastify.addHook('onRoute', route => {
-    const { config } = route
+    const access = route.config?.access
     // The guard rejects such a route.
-    if (!config || !isAccess(config.access)) return
-    const { access, errors = [] } = config
+    if (!isAccess(access)) return
+    const errors = route.config?.errors ?? []
     const schema = route.schema ?? {}
     const declared = isRecord(schema.response) ? schema.response : {}
     route.schema = {

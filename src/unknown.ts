@@ -11,4 +11,11 @@ export function errorCode (error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
-export const errorMessage = (error: unknown): string => error instanceof Error ? error.message : String(error)
+/**
+ * The message of anything that was thrown. An AggregateError, as of a connection to a host with several addresses, has
+ * none itself, so it gets those of its parts.
+ */
+export function errorMessage (error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(errorMessage).join('; ')
+  return error instanceof Error ? error.message : String(error)
+}

@@ -33,7 +33,9 @@ function withIntegerFormat (schema: unknown): unknown {
 /** A query in which fields with a default need not be sent. In TypeBox they are required, since Ajv fills them in. */
 const withOptionalDefaults = (query: TObject): object => ({
   ...query,
-  required: query.required?.filter(name => query.properties[name]?.default === undefined) ?? []
+  required: Object.entries(query.properties)
+    .filter(([name, { default: value }]) => query.required?.includes(name) && value === undefined)
+    .map(([name]) => name)
 })
 
 /** The error codes that a response schema lists. */

@@ -50,7 +50,7 @@ export async function completeSettings (settings: Settings, options?: OpenOption
  * @param dir DATA_DIR
  */
 export async function openDevelopmentDatabase (dir: string, options: OpenOptions = {}): Promise<DevelopmentDatabase> {
-  const { share = false, onRestart = () => {} } = options
+  const { share = false, onRestart = console.error } = options
   const folder = resolve(dir)
   // Others may enter: as root, PostgreSQL runs as another user. The secret's file has a mode of its own.
   await mkdir(folder, { recursive: true, mode: 0o755 })

@@ -98,6 +98,6 @@ function explainListenError (error: unknown, { HOST, PORT }: Config): unknown {
     EADDRNOTAVAIL: `${HOST} is not an address of this machine. Set HOST to one, or to 0.0.0.0 for all of them.`,
     ENOTFOUND: `The host name ${HOST} is unknown. Set HOST to an address of this machine.`
   }
-  const message = messages[errorCode(error) ?? '']
+  const message = messages[String(errorCode(error))]
   return message === undefined ? error : new Error(message, { cause: error })
 }

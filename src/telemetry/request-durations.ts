@@ -1,22 +1,22 @@
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 
 /** Upper bounds of the buckets in seconds, from a cached response to a password in a full queue. */
-const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, Infinity]
 
 export interface DurationSeries {
   labels: { method: string, route: string, status: number }
-  /** number of requests per bucket, not cumulative; the last one has no bound */
-  counts: number[]
+  /** number of requests that took at most `le` seconds, but more than those of the bucket before */
+  buckets: Array<{ le: number, count: number }>
   /** seconds */
   sum: number
 }
 
 /** The buckets as Prometheus expects them: cumulative, by the label `le`. */
-export function cumulativeBuckets ({ counts }: DurationSeries): Array<{ le: string, count: number }> {
+export function cumulativeBuckets ({ buckets }: DurationSeries): Array<{ le: string, count: number }> {
   let total = 0
-  return counts.map((count, index) => {
+  return buckets.map(({ le, count }) => {
     total += count
-    return { le: String(BOUNDS[index] ?? '+Inf'), count: total }
+    return { le: le === Infinity ? '+Inf' : String(le), count: total }
   })
 }
 
@@ -50,17 +50,17 @@ export class RequestDurations extends LogController {
 }
 
 /** @param route undefined if no route matched; the request then has any method, and each label takes memory */
-function createSeries (method: string, route: string | undefined, status: number): DurationSeries {
+export function createSeries (method: string, route: string | undefined, status: number): DurationSeries {
   const labels = route === undefined ? { method: 'any', route: 'none', status } : { method, route, status }
-  return { labels, counts: new Array<number>(BOUNDS.length + 1).fill(0), sum: 0 }
+  return { labels, buckets: BOUNDS.map(le => ({ le, count: 0 })), sum: 0 }
 }
 
 export function record (series: DurationSeries, seconds: number): void {
-  let bucket = 0
-  for (const bound of BOUNDS) {
-    if (seconds <= bound) break
-    bucket++
-  }
-  series.counts[bucket] = (series.counts[bucket] ?? 0) + 1
   series.sum += seconds
+  for (const bucket of series.buckets) {
+    if (seconds <= bucket.le) {
+      bucket.count++
+      return
+    }
+  }
 }

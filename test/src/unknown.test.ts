@@ -20,5 +20,7 @@ test('the code of an error is a string, or there is none', async t => {
 test('the message of anything that was thrown is text', async t => {
   t.equal(errorMessage(new TypeError('it failed')), 'it failed')
   t.equal(errorMessage('it failed'), 'it failed')
+  t.equal(errorMessage(new AggregateError([new Error('::1 refused'), '127.0.0.1 refused'])), '::1 refused; 127.0.0.1 refused')
+  t.equal(errorMessage(new AggregateError([], 'all failed')), 'all failed')
   t.equal(errorMessage(undefined), 'undefined')
 })

@@ -21,10 +21,11 @@ const inherited = {
 }
 
 /**
- * The loaders of this process (TypeScript, coverage) without that of mocks, for another one. Node.js would resolve a
- * relative path against the working directory of that process.
+ * The loaders of this process for another one: coverage and strip-types.js, but not that of mocks, nor tap's own of
+ * TypeScript, which would compile the files to other text, so that the coverage of the two could not be merged. Node.js
+ * would resolve a relative path against the working directory of that process.
  */
-export const loaders = process.execArgv.filter(arg => !arg.includes('@tapjs/mock'))
+export const loaders = process.execArgv.filter(arg => !/@tapjs\/(mock|typescript)/.test(arg))
   .map(arg => arg.replace('--import=./', `--import=${pathToFileURL(root).href}/`))
 
 /** The arguments with which Node.js runs the service. */

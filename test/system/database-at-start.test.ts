@@ -40,9 +40,9 @@ test('a database that is unavailable at the start', async t => {
     const server = start(url)
     t.equal(await server.ended, 1)
     t.equal(server.stderr(), 'The database did not respond within DATABASE_START_TIMEOUT (1 s). Check DATABASE_URL and ' +
-      `the server. Last error: Error: connect ECONNREFUSED 127.0.0.1:${port}\n`)
+      `the server. Last error: connect ECONNREFUSED 127.0.0.1:${port}\n`)
     t.strictSame(server.logs().map(line => line.msg), [100, 200, 400].map(delay =>
-      `database unavailable, next attempt in ${delay} ms: Error: connect ECONNREFUSED 127.0.0.1:${port}`))
+      `database unavailable, next attempt in ${delay} ms: connect ECONNREFUSED 127.0.0.1:${port}`))
     t.notMatch(server.stderr() + server.stdout(), 'db-secret')
   })
 

@@ -22,6 +22,7 @@ test('starts without data, then with its data, also after a crash', async t => {
   const data = join(folder, 'postgres')
   const postgres = await EmbeddedPostgres.at(data, PASSWORD)
   t.equal(await postgres.isRunning(), false)
+  t.equal(postgres.hasProcess(), false)
 
   await t.test('a partial data folder of an earlier start is replaced', async t => {
     await mkdir(`${data}.draft`)

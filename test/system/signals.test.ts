@@ -57,6 +57,16 @@ test('SIGHUP ends a service without JWT_KEYS_FILE, as when its terminal is close
   t.equal(stderr(), '')
 })
 
+test('an unexpected error ends the process with its stack and code 1', async t => {
+  const bug = 'process.on("SIGUSR2", () => { throw new Error("a bug") })'
+  const { child, ended, stderr } = await start(t, {
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(bug)}`
+  })
+  child.kill('SIGUSR2')
+  t.equal(await ended, 1)
+  t.match(stderr(), /^Error: a bug\n {4}at /)
+})
+
 test('a native fault ends the process by its signal', async t => {
   const { child, ended } = await start(t)
   child.kill('SIGSEGV')

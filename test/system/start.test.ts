@@ -57,6 +57,12 @@ test('an address that this machine does not have ends it with the setting to cha
   })
 })
 
+test('an address that cannot be listened on ends it with the error of the system', async t => {
+  // Link-local, so it would need the name of an interface.
+  const env = { ...CHEAP, HOST: 'fe80::1', DATABASE_URL: await createDatabase(t), JWT_SECRET: SECRET }
+  t.match(await runCommand(t, { cwd: await createFolder(t), env }), { code: 1, stderr: /^listen EINVAL: .*fe80::1.*\n$/ })
+})
+
 test('settings come from a .env in the working directory, and the environment overrides it', async t => {
   const cwd = await createFolder(t)
   await writeFile(join(cwd, '.env'), [

@@ -53,6 +53,8 @@ test('a route that is not part of the API is hidden', async t => {
 test('a query field with a default need not be sent', async t => {
   const querystring = Type.Object({ limit: Type.Integer({ default: 20 }), name: Type.String() })
   t.match(describe(route({ schema: { querystring } })).querystring, { required: ['name'] })
+  const optional = Type.Object({ name: Type.Optional(Type.String()) })
+  t.match(describe(route({ schema: { querystring: optional } })).querystring, { required: [] })
 })
 
 test('a body that may be absent is described as the body', async t => {

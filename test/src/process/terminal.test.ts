@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { test } from 'tap'
 import { printAddresses } from '../../../src/process/terminal.ts'
+import { loaders } from '../../support/process.ts'
 import { configOf } from '../../support/settings.ts'
 
 const config = configOf('postgres://localhost/gatehouse', {
@@ -12,10 +13,10 @@ test('the addresses to open are printed', async t => {
   const args: unknown[][] = []
   t.intercept(console, 'log', { value: (...printed: unknown[]) => { args.push(printed) } })
   printAddresses(config)
-  printAddresses({ ...config, HOST: 'localhost', DOCS: 'off', METRICS_PORT: 0 })
+  printAddresses({ ...config, HOST: '::1', DOCS: 'off', METRICS_PORT: 0 })
   t.strictSame(args, [
     ['\n  Service   http://localhost:8080\n  API       http://localhost:8080/docs\n  Metrics   http://127.0.0.1:9464/metrics\n'],
-    ['\n  Service   http://localhost:8080\n']
+    ['\n  Service   http://[::1]:8080\n']
   ])
 })
 
@@ -24,7 +25,7 @@ test('at a terminal a log line is readable text', async t => {
   const script = `import { prettyStream } from ${JSON.stringify(import.meta.resolve('../../../src/process/terminal.ts'))}
     const stream = await prettyStream()
     stream.write('{"level":40,"time":1764000000000,"pid":1,"hostname":"here","msg":"invalidations lost"}\\n')`
-  const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, '--input-type=module', '-e', script])
+  const { stdout } = await promisify(execFile)(process.execPath, [...loaders, '--input-type=module', '-e', script])
   t.match(stdout, /\[\d\d:\d\d:\d\d\].*WARN.*: .*invalidations lost/)
   t.notMatch(stdout, /hostname|here|"msg"/)
 })

@@ -1,11 +1,8 @@
 import { test } from 'tap'
-import { cumulativeBuckets, type DurationSeries, record } from '../../../src/telemetry/request-durations.ts'
-
-const createSeries = (): DurationSeries =>
-  ({ labels: { method: 'GET', route: '/', status: 200 }, counts: new Array<number>(13).fill(0), sum: 0 })
+import { createSeries, cumulativeBuckets, record } from '../../../src/telemetry/request-durations.ts'
 
 test('durations are counted in cumulative buckets', async t => {
-  const series = createSeries()
+  const series = createSeries('GET', '/', 200)
   for (const seconds of [0.0004, 0.001, 0.0011, 0.2, 3]) record(series, seconds)
   t.strictSame(cumulativeBuckets(series), [
     { le: '0.001', count: 2 },
@@ -26,7 +23,7 @@ test('durations are counted in cumulative buckets', async t => {
 })
 
 test('a duration beyond every bound is counted in the bucket +Inf', async t => {
-  const series = createSeries()
+  const series = createSeries('GET', '/', 200)
   record(series, 60)
   t.strictSame(cumulativeBuckets(series).map(({ count }) => count), [...new Array<number>(12).fill(0), 1])
   t.equal(series.sum, 60)
