@@ -23,9 +23,10 @@ test('npx gatehouse runs the service of the npm package', { timeout: 180_000 }, 
   await t.test('the package has the built service, its documents and nothing else', async t => {
     const built = /^dist\/(src|plugins|routes|sql)\/.*\.js(\.map)?$/
     const others = files.map(({ path }) => path).filter(path => !built.test(path))
-    t.strictSame(others.filter(path => !/^dist\/sql\/migrations\/\d{4}\.do\.[\w-]+\.sql$/.test(path)).sort(),
-      ['.env.example', 'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'])
+    const documents = others.filter(path => !/^(dist\/sql\/migrations\/\d{4}\.do\.[\w-]+\.sql|docs\/[\w-]+\.(md|json|svg))$/.test(path))
+    t.strictSame(documents.sort(), ['.env.example', 'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'])
     t.ok(others.some(path => path.endsWith('.sql')))
+    t.ok(others.includes('docs/configuration.md'), '--help refers to it')
     t.ok(size < 500_000, `${size} bytes`)
   })
 
