@@ -57,10 +57,6 @@ export function createSeries (method: string, route: string | undefined, status:
 
 export function record (series: DurationSeries, seconds: number): void {
   series.sum += seconds
-  for (const bucket of series.buckets) {
-    if (seconds <= bucket.le) {
-      bucket.count++
-      return
-    }
-  }
+  const bucket = series.buckets.find(({ le }) => seconds <= le)
+  if (bucket) bucket.count++
 }
