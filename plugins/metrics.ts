@@ -85,4 +85,6 @@ export default fp(async function metrics (fastify) {
   gauge('gatehouse_session_cache_entries', 'Sessions in the cache.', () => sessionCache.stats().entries)
   gauge('gatehouse_invalidation_listening', 'Processes that receive invalidations. The others query the database ' +
     'on every request.', () => Number(sessionCache.stats().isListening))
+  counter('gatehouse_invalidations_lost_total', 'Times that the connection for invalidations was lost, or could not be ' +
+    'proven to receive them.', () => sessionCache.stats().losses)
 }, { name: 'metrics', fastify: '5.x', dependencies: ['db', 'passwords', 'session-cache'] })

@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import { InvalidationListener } from '../sql/invalidations.ts'
+import { notifyProof } from '../sql/listening-connection.ts'
 import { liveSession } from '../sql/sessions.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { SessionCache, type SessionEntry } from '../src/tokens/session-cache.ts'
@@ -16,8 +17,11 @@ export interface CachedSessions {
   load (claims: AccessClaims): Promise<SessionEntry | undefined>
   /** Drops the sessions of a user whom this process has just changed. Other processes are notified by the database. */
   invalidate (userId: number): void
-  /** Hits and misses so far, current entries, and whether invalidations are being received. */
-  stats (): { hits: number, misses: number, entries: number, isListening: boolean }
+  /**
+   * Hits and misses so far, current entries, whether invalidations are being received, and how often their connection
+   * was lost or could not be proven to receive them.
+   */
+  stats (): { hits: number, misses: number, entries: number, isListening: boolean, losses: number }
 }
 
 declare module 'fastify' {
@@ -26,22 +30,35 @@ declare module 'fastify' {
   }
 }
 
+/** Milliseconds between two log lines with the same reason for lost invalidations. */
+const LOG_INTERVAL = 60_000
+
 /**
  * Tells whether a session is alive and what it allows. Entries are used only while the connection that receives
  * invalidations is known to work. Without it every request queries the database: losing it costs speed, never safety.
  */
 export default fp<{ config: Config }>(async function sessionCache (fastify, { config }) {
   const cache = new SessionCache(config.SESSION_CACHE_SIZE)
+  let losses = 0
+  let lastLogged = { reason: '', at: 0 }
   const listener = new InvalidationListener({
     connectionString: config.LISTEN_DATABASE_URL ?? config.DATABASE_URL,
     connectTimeout: config.DATABASE_CONNECT_TIMEOUT,
     heartbeat: config.SESSION_CACHE_HEARTBEAT,
+    sendProof: async proof => await fastify.db.query(notifyProof(proof)),
     onInvalidation (invalidation) {
       if (invalidation === 'all') cache.clear()
       else cache.invalidate(invalidation)
     },
     onStart: () => { cache.clear() },
-    onLost: reason => { fastify.log.warn(`invalidations lost; every request queries the database: ${reason}`) }
+    onLost (reason) {
+      losses++
+      const at = performance.now()
+      // A wrong configuration fails every two seconds.
+      if (reason === lastLogged.reason && at - lastLogged.at < LOG_INTERVAL) return
+      lastLogged = { reason, at }
+      fastify.log.warn(`invalidations lost; every request queries the database: ${reason}`)
+    }
   })
 
   let hits = 0
@@ -68,7 +85,7 @@ export default fp<{ config: Config }>(async function sessionCache (fastify, { co
       cache.invalidate(userId)
     },
 
-    stats: () => ({ hits, misses, entries: cache.size, isListening: listener.isCurrent() })
+    stats: () => ({ hits, misses, entries: cache.size, isListening: listener.isCurrent(), losses })
   })
 
   // A listener that is never started is never current, so every request queries the database.

@@ -1,19 +1,17 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import { Backoff } from '../src/backoff.ts'
+import { errorMessage } from '../src/unknown.ts'
+import { ListeningConnection, type ListeningOptions } from './listening-connection.ts'
 
 /** The content of a notification: the id of the user whose sessions are invalid, or all users. */
 export type Invalidation = number | 'all'
 
-interface ListenerOptions {
-  connectionString: string
-  /** seconds to wait for a connection */
-  connectTimeout: number
-  /** seconds between two checks of the connection */
-  heartbeat: number
+interface ListenerOptions extends Omit<ListeningOptions, 'onPayload'> {
+  /** sends the content of a notification through the pool */
+  sendProof (proof: string): Promise<unknown>
   onInvalidation (invalidation: Invalidation): void
-  /** called for each new connection: a notification may have been missed before it */
+  /** called whenever invalidations begin to be received: some may have been missed before */
   onStart (): void
   onLost (reason: string): void
 }
@@ -21,25 +19,30 @@ interface ListenerOptions {
 /** Milliseconds that a heartbeat may be late before cached sessions are no longer used. */
 const SLACK = 500
 
-// PostgreSQL treats this as an empty query. Its response follows every notification that is due.
-const HEARTBEAT = '-- gatehouse heartbeat'
+/** Heartbeats between two proofs, and after a proof until the connection is no longer trusted without another. */
+const PROOF_INTERVAL = 10
+const PROOF_VALIDITY = 30
 
-/** The connection that receives the notifications of the triggers in migration 0002. */
+/** Receives the notifications of the triggers in migration 0002. */
 export class InvalidationListener {
   readonly #options: ListenerOptions
   readonly #stopped = new AbortController()
   readonly #backoff = new Backoff(100, 2000)
   #currentUntil = 0
+  #provenUntil = 0
   #running: Promise<void> = Promise.resolve()
 
   constructor (options: ListenerOptions) {
     this.#options = options
   }
 
-  /** Whether every notification older than the heartbeat plus half a second has been received. */
+  /**
+   * Whether every notification older than the heartbeat plus half a second has been received. The connection must have
+   * answered the latest heartbeat, and a notification sent through the pool must have arrived on it.
+   */
   isCurrent (): boolean {
     // The monotonic clock, not a timer: neither a changed clock nor SIGSTOP can extend it.
-    return performance.now() < this.#currentUntil
+    return performance.now() < Math.min(this.#currentUntil, this.#provenUntil)
   }
 
   /** Listens until `stop`, reconnecting whenever the connection is lost. Resolves after the first attempt. */
@@ -48,66 +51,73 @@ export class InvalidationListener {
   }
 
   async stop (): Promise<void> {
-    this.#stopped.abort()
+    this.#stopped.abort('stopped')
     await this.#running
   }
 
   async #run (onAttempt: () => void): Promise<void> {
     while (!this.#stopped.signal.aborted) {
-      const reason = await this.#listen(() => {
-        this.#backoff.reset()
-        onAttempt()
-      })
+      const reason = await this.#listen(onAttempt)
       this.#currentUntil = 0
+      this.#provenUntil = 0
       onAttempt()
       if (this.#stopped.signal.aborted) return
       this.#options.onLost(reason)
-      await this.#pause(this.#backoff.next())
+      await sleep(this.#backoff.next(), undefined, { signal: this.#stopped.signal, ref: false }).catch(() => {})
     }
   }
 
   /** Uses one connection until it ends. @returns why it ended */
-  async #listen (onHeartbeat: () => void): Promise<string> {
-    const { connectionString, connectTimeout, heartbeat } = this.#options
-    const client = new pg.Client({
-      connectionString,
-      application_name: 'gatehouse invalidations',
-      connectionTimeoutMillis: connectTimeout * 1000,
-      // Replaces a connection whose packets are silently dropped: no event reports that.
-      query_timeout: heartbeat * 1000 + 2000,
-      keepAlive: true
-    })
-    const lost = new AbortController()
-    client.on('error', error => { lost.abort(error) })
-    client.on('end', () => { lost.abort(new Error('the server closed the connection')) })
-    client.on('notification', ({ payload = '' }) => {
-      this.#options.onInvalidation(payload === '*' ? 'all' : Number(payload))
-    })
-    const ended = AbortSignal.any([lost.signal, this.#stopped.signal])
-    // Closes the socket at once, even while a statement is pending.
-    const close = () => { client.end().catch(() => {}) }
-    ended.addEventListener('abort', close)
-    const reason = await this.#check(client, ended, onHeartbeat).catch(String)
-    close()
-    return reason
-  }
-
-  async #check (client: pg.Client, ended: AbortSignal, onHeartbeat: () => void): Promise<string> {
-    const { heartbeat, onStart } = this.#options
-    await client.connect()
-    await client.query('LISTEN gatehouse_invalidation')
-    onStart()
-    while (!ended.aborted) {
-      const sent = performance.now()
-      await client.query(HEARTBEAT)
-      this.#currentUntil = sent + heartbeat * 1000 + SLACK
-      onHeartbeat()
-      await this.#pause(heartbeat * 1000, ended)
+  async #listen (onAttempt: () => void): Promise<string> {
+    const connection = new ListeningConnection({ ...this.#options, onPayload: payload => { this.#receive(payload) } })
+    const stop = () => { connection.close('stopped') }
+    this.#stopped.signal.addEventListener('abort', stop)
+    try {
+      await connection.open()
+      await this.#check(connection)
+      if (await this.#prove(connection)) {
+        this.#options.onStart()
+        this.#backoff.reset()
+        onAttempt()
+        await this.#watch(connection)
+      }
+    } catch (error) {
+      connection.close(errorMessage(error))
     }
-    return String(ended.reason)
+    this.#stopped.signal.removeEventListener('abort', stop)
+    return String(connection.lost.reason)
   }
 
-  async #pause (ms: number, signal = this.#stopped.signal): Promise<void> {
-    await sleep(ms, undefined, { signal, ref: false }).catch(() => {})
+  /** Checks the connection every heartbeat, and proves it now and then. @throws once it is no longer to be trusted */
+  async #watch (connection: ListeningConnection): Promise<void> {
+    const wait = { signal: connection.lost, ref: false }
+    for (let beat = 1; ; beat++) {
+      await sleep(this.#options.heartbeat * 1000, undefined, wait)
+      await this.#check(connection)
+      // Not awaited: heartbeats go on while the pool is busy. A proof that could not be sent says nothing about this
+      // connection, and the next one is in time.
+      if (beat % PROOF_INTERVAL === 0) this.#prove(connection).catch(() => {})
+      if (performance.now() > this.#provenUntil) {
+        throw new Error(`no notification sent through DATABASE_URL has arrived for ${PROOF_VALIDITY} heartbeats`)
+      }
+    }
+  }
+
+  async #check (connection: ListeningConnection): Promise<void> {
+    const sent = performance.now()
+    await connection.check()
+    this.#currentUntil = sent + this.#options.heartbeat * 1000 + SLACK
+  }
+
+  async #prove (connection: ListeningConnection): Promise<boolean> {
+    const sent = performance.now()
+    const isProven = await connection.prove(this.#options.sendProof)
+    if (isProven) this.#provenUntil = sent + PROOF_VALIDITY * this.#options.heartbeat * 1000
+    return isProven
+  }
+
+  #receive (payload: string): void {
+    if (payload === '*') this.#options.onInvalidation('all')
+    else if (/^\d+$/.test(payload)) this.#options.onInvalidation(Number(payload))
   }
 }

@@ -32,7 +32,7 @@ export const settings = Type.Object({
   DATABASE_QUERY_TIMEOUT: seconds(1, 60, 5, 'Time a statement may take.'),
   LISTEN_DATABASE_URL: Type.Optional(text({
     description: 'Direct URL of the same database, to listen for invalidations past a transaction pooler. Defaults ' +
-      'to DATABASE_URL.',
+      'to DATABASE_URL. Without a direct connection, every authenticated request queries the database.',
     expected: 'a PostgreSQL URL such as postgres://user:password@host:5432/database',
     format: 'postgres-url'
   })),

@@ -3,7 +3,8 @@ import pg from 'pg'
 import { test } from 'tap'
 import { until } from '../support/wait.ts'
 import {
-  createFolder, deployed, freePort, listens, PASSWORD, run, start, startInstance, startPostgres, walk, writeFor
+  createFolder, deployed, freePort, type Instance, listens, PASSWORD, run, send, signIn, signUpBody, start,
+  startInstance, startPostgres, walk, writeFor
 } from './machine.ts'
 
 /** The first version that supports prepared statements in transaction mode. In earlier ones they fail. */
@@ -39,6 +40,34 @@ test('PgBouncer in transaction mode between the service and PostgreSQL', async t
     t.equal(await instance.ended, 0)
     t.notMatch(instance.output(), '"level":50', 'no error is logged')
   }
+
+  await t.test('without LISTEN_DATABASE_URL no instance trusts its cache: a sign-out reaches the other at once', async t => {
+    const names = ['here', 'there'] as const
+    const [here, there] = await Promise.all(names.map(async name =>
+      await startInstance(t, folder, name, { DATABASE_URL, DATABASE_PREPARE: 'off' }))) as [Instance, Instance]
+    for (const instance of [here, there]) await listens(instance)
+    const accepted: number[] = []
+    for (let round = 0; round < 10; round++) {
+      const name = `revoked${round}`
+      t.equal((await send(here.url, 'auth/signup', { body: signUpBody(name) })).status, 200)
+      const { accessToken, refreshToken } = (await signIn(here.url, name)).body
+      const token = String(accessToken)
+      // Twice, so that a cache would have the session.
+      for (const instance of [here, there, here, there]) {
+        t.equal((await send(instance.url, 'test/user', { token })).status, 200)
+      }
+      t.equal((await send(here.url, 'auth/signout', { body: { refreshToken } })).status, 200)
+      for (const instance of [here, there]) {
+        if ((await send(instance.url, 'test/user', { token })).status !== 401) accepted.push(round)
+      }
+    }
+    t.strictSame(accepted, [])
+    for (const instance of [here, there]) {
+      t.match(instance.output(), /invalidations lost.*LISTEN_DATABASE_URL/)
+      instance.kill('SIGTERM')
+      await instance.ended
+    }
+  })
 
   await t.test('a statement whose client has disconnected is cancelled in the database', async t => {
     const admin = new pg.Client({ host: '127.0.0.1', port: postgres.port, user: 'postgres', password: PASSWORD })

@@ -105,7 +105,8 @@ async function listen (t: Test, url: string): Promise<() => Promise<string[]>> {
     // Notifications arrive in the order in which they were sent.
     await client.query('NOTIFY gatehouse_invalidation, \'mark\'')
     await until('the mark', () => received.includes('mark'))
-    return received.splice(0).filter(payload => payload !== 'mark')
+    // The service sends proofs of its own, to see whether notifications arrive.
+    return received.splice(0).filter(payload => payload !== 'mark' && !payload.startsWith('proof '))
   }
 }
 
@@ -218,6 +219,42 @@ test('a listener that cannot connect at the start costs only speed', async t => 
   t.equal(await admin(service, ada.accessToken), 403)
   t.match(service.logs.find(line => line.msg.startsWith('invalidations lost')), { level: 40 })
 })
+
+/** What PgBouncer and its like do in transaction mode, as the service sees it, and the attempts to wait for. */
+const POOLERS = {
+  'a pooler reports a process of its own': {
+    attempts: 2,
+    change (message: Buffer) {
+      // BackendKeyData: the id of the process.
+      if (message[0] === 'K'.charCodeAt(0)) message.writeUInt32BE(message.readUInt32BE(5) ^ 1, 5)
+      return message
+    }
+  },
+  'notifications do not arrive': {
+    attempts: 1,
+    // NotificationResponse
+    change: (message: Buffer) => message[0] === 'A'.charCodeAt(0) ? undefined : message
+  }
+}
+
+for (const [name, { change, attempts }] of Object.entries(POOLERS)) {
+  test(`if ${name}, every authenticated request queries the database`, async t => {
+    const url = await createDatabase(t)
+    const proxy = await openProxy(t, url, change)
+    const service = await startApp(t, { DATABASE_URL: url, LISTEN_DATABASE_URL: proxy.url })
+    const ada = await warm(service)
+    t.match(service.app.sessionCache.stats(), { isListening: false, hits: 0, misses: 1 })
+    await service.sql('DELETE FROM user_roles WHERE role_id = 3')
+    t.equal(await admin(service, ada.accessToken), 403)
+    await service.sql('DELETE FROM refresh_tokens')
+    t.equal(await admin(service, ada.accessToken), 401)
+    await until('the attempts', () => service.app.sessionCache.stats().losses >= attempts)
+    const lost = service.logs.filter(line => line.msg.startsWith('invalidations lost'))
+    t.equal(lost.length, 1, 'the same reason is logged once a minute')
+    t.match(lost, [{ level: 40, msg: /LISTEN_DATABASE_URL/ }])
+    t.match(await service.app.metrics.metrics(), /^gatehouse_invalidations_lost_total [1-9]/m)
+  })
+}
 
 test('a token whose user does not own its session is rejected', async t => {
   const service = await startApp(t)
