@@ -1,5 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Queryable } from '../sql/database.ts'
+import { lockCaller } from '../sql/sessions.ts'
+import { lockRoles } from '../sql/users.ts'
 import { type Access, denial, isAccess, policies } from '../src/access.ts'
 import { prependHook } from '../src/api/route-hooks.ts'
 import { ApiError } from '../src/errors.ts'
@@ -22,6 +25,13 @@ declare module 'fastify' {
      * @throws ApiError ACCESS_TOKEN_MISSING, ACCESS_TOKEN_EXPIRED, ACCESS_TOKEN_INVALID or DATABASE_UNAVAILABLE
      */
     identify (request: FastifyRequest): Promise<SessionEntry>
+    /**
+     * Checks again, in the transaction that acts, what the action rests on: the caller's session is alive, the user is
+     * enabled and still has the role. Locks make a change of these wait for the end of the transaction. The guard
+     * decides before the body has arrived and, possibly, before a password is hashed.
+     * @throws ApiError ACCESS_TOKEN_INVALID, or the denial of `access`
+     */
+    recheck (transaction: Queryable, caller: SessionEntry, access: Access): Promise<void>
   }
 }
 
@@ -48,6 +58,14 @@ export default fp(async function guard (fastify) {
     const session = sessionCache.get(claims) ?? await sessionCache.load(claims)
     if (!session) throw new ApiError('ACCESS_TOKEN_INVALID')
     return session
+  })
+
+  fastify.decorate('recheck', async (transaction, { userId, sessionId }, access) => {
+    const [caller] = await transaction.query(lockCaller(userId, sessionId))
+    if (!caller) throw new ApiError('ACCESS_TOKEN_INVALID')
+    const held = await transaction.query(lockRoles(userId))
+    const denied = denial(access, held.map(({ role }) => role))
+    if (denied) throw new ApiError(denied)
   })
 
   fastify.decorateRequest('caller', {

@@ -1,23 +1,30 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { v7 as uuidv7 } from 'uuid'
+import type { Queryable } from '../sql/database.ts'
 import { endRejectedSession, rotateSession, type RotationRules } from '../sql/rotation.ts'
 import { endSession, endSessions, insertSession } from '../sql/sessions.ts'
+import type { Statement } from '../sql/statement.ts'
 import type { Role } from '../src/access.ts'
 import { clientAddress } from '../src/api/client-address.ts'
 import { type Config, refreshSecrets } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { logSecurityEvent } from '../src/telemetry/security-events.ts'
-import { RefreshTokenCodec } from '../src/tokens/refresh-token.ts'
+import { RefreshTokenCodec, ROTATIONS } from '../src/tokens/refresh-token.ts'
 
 export interface Tokens {
   accessToken: string
   refreshToken: string
 }
 
+interface OpenedSession {
+  tokens: Tokens
+  /** the user's roles, as in the access token */
+  roles: readonly Role[]
+}
+
 interface VerifiedUser {
   id: number
-  roles: readonly Role[]
   /** the hash that the password was verified with */
   passwordHash: string
 }
@@ -25,9 +32,10 @@ interface VerifiedUser {
 export interface Sessions {
   /**
    * Opens a session for a user whose password was verified.
+   * @param on a transaction to be part of
    * @returns undefined if the user was deleted or disabled, or the password changed, since
    */
-  open (user: VerifiedUser, request: FastifyRequest): Promise<Tokens | undefined>
+  open (user: VerifiedUser, request: FastifyRequest, on?: Queryable): Promise<OpenedSession | undefined>
   /**
    * Exchanges a refresh token for new tokens, as REFRESH_ROTATION says.
    * @throws ApiError REFRESH_TOKEN_UNKNOWN or REFRESH_TOKEN_EXPIRED
@@ -40,10 +48,10 @@ export interface Sessions {
    * @throws ApiError REFRESH_TOKEN_UNKNOWN for a token that is not genuine
    */
   signOut (refreshToken: string, request: FastifyRequest): Promise<void>
-  /** Ends one session of a user. @returns whether it existed */
-  end (userId: number, sessionId: string, request: FastifyRequest): Promise<boolean>
-  /** Ends every session of a user. @returns the number of sessions */
-  endAll (userId: number, request: FastifyRequest): Promise<number>
+  /** Ends one session of the caller. @returns whether it existed @throws ApiError ACCESS_TOKEN_INVALID */
+  end (sessionId: string, request: FastifyRequest): Promise<boolean>
+  /** Ends every session of the caller. @throws ApiError ACCESS_TOKEN_INVALID */
+  endAll (request: FastifyRequest): Promise<void>
 }
 
 declare module 'fastify' {
@@ -51,16 +59,6 @@ declare module 'fastify' {
     sessions: Sessions
   }
 }
-
-/**
- * `step`: 1 if presenting a token supersedes it, 0 if presenting its successor does. `lead`: the generation of the
- * issued token, relative to the row's.
- */
-const ROTATIONS = {
-  lenient: { step: 0, lead: 1 },
-  strict: { step: 1, lead: 0 },
-  off: { step: 0, lead: 0 }
-} as const
 
 /** Characters; the column's limit. */
 const USER_AGENT_LENGTH = 512
@@ -78,11 +76,14 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
     return presented
   }
 
-  async function end (userId: number, sessionId: string, request: FastifyRequest): Promise<boolean> {
-    const [ended] = await db.query(endSession(userId, sessionId))
-    sessionCache.invalidate(userId)
-    if (ended) logSecurityEvent(request, 'authn_token_revoked', { userId, sessionId })
-    return ended !== undefined
+  /** Ends sessions of the caller. @returns the rows of `ending` */
+  async function endOwn<Row> (ending: Statement<Row>, { caller }: FastifyRequest): Promise<Row[]> {
+    const ended = await db.transaction(async transaction => {
+      await fastify.recheck(transaction, caller, 'signed-in')
+      return await transaction.query(ending)
+    })
+    sessionCache.invalidate(caller.userId)
+    return ended
   }
 
   /** Whether a session has expired, even if its row was purged: its id begins with the time of its sign-in. */
@@ -90,10 +91,10 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
     parseInt(sessionId.replace('-', '').slice(0, 12), 16) + config.REFRESH_TOKEN_TTL * 1000 < Date.now()
 
   fastify.decorate('sessions', {
-    async open (user, request) {
+    async open (user, request, on = db) {
       // Version 7 begins with the time, so that new keys are adjacent in the index (RFC 9562 §5.7).
       const sessionId = uuidv7()
-      const [session] = await db.query(insertSession({
+      const [session] = await on.query(insertSession({
         userId: user.id,
         sessionId,
         ttl: config.REFRESH_TOKEN_TTL,
@@ -103,8 +104,11 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
         maxSessions: config.MAX_SESSIONS_PER_USER
       }))
       return session && {
-        accessToken: accessTokens.issue(user, sessionId, session.expiresAt),
-        refreshToken: codec.encode({ userId: user.id, sessionId, generation: 0 })
+        tokens: {
+          accessToken: accessTokens.issue({ id: user.id, roles: session.roles }, sessionId, session.expiresAt),
+          refreshToken: codec.encode({ userId: user.id, sessionId, generation: 0 })
+        },
+        roles: session.roles
       }
     },
 
@@ -130,16 +134,22 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
 
     async signOut (refreshToken, request) {
       const { userId, sessionId } = decode(refreshToken)
-      await end(userId, sessionId, request)
+      const [ended] = await db.query(endSession(userId, sessionId))
+      sessionCache.invalidate(userId)
+      if (ended) logSecurityEvent(request, 'authn_token_revoked', { userId, sessionId })
     },
 
-    end,
+    async end (sessionId, request) {
+      const { userId } = request.caller
+      const [ended] = await endOwn(endSession(userId, sessionId), request)
+      if (ended) logSecurityEvent(request, 'authn_token_revoked', { userId, sessionId })
+      return ended !== undefined
+    },
 
-    async endAll (userId, request) {
-      const { length } = await db.query(endSessions(userId))
-      sessionCache.invalidate(userId)
+    async endAll (request) {
+      const { userId } = request.caller
+      const { length } = await endOwn(endSessions(userId), request)
       logSecurityEvent(request, 'authn_token_revoked', { userId, sessions: length })
-      return length
     }
   })
-}, { name: 'sessions', fastify: '5.x', dependencies: ['db', 'jwt', 'session-cache'] })
+}, { name: 'sessions', fastify: '5.x', dependencies: ['db', 'guard', 'jwt', 'session-cache'] })

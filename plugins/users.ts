@@ -10,10 +10,12 @@ import { clientAddress } from '../src/api/client-address.ts'
 import type { User } from '../src/api/users.ts'
 import { ApiError } from '../src/errors.ts'
 import { logSecurityEvent, type SecurityEvent } from '../src/telemetry/security-events.ts'
+import type { Tokens } from './sessions.ts'
 
 /**
- * Changes of users. Each is one transaction with its audit event, and takes effect on every replica within
- * milliseconds. They throw ApiError USER_NOT_FOUND, or LAST_ADMIN if no enabled admin would be left.
+ * Changes of users. Each is one transaction with its audit event, which checks again what the route's access requires
+ * of the caller, and takes effect on every replica within milliseconds. They throw ApiError USER_NOT_FOUND, LAST_ADMIN
+ * if no enabled admin would be left, and what `recheck` throws.
  */
 export interface Users {
   changeRoles (id: number, roles: readonly Role[], request: FastifyRequest): Promise<User>
@@ -21,11 +23,12 @@ export interface Users {
   endSessions (id: number, request: FastifyRequest): Promise<void>
   remove (id: number, request: FastifyRequest): Promise<void>
   /**
-   * Changes the caller's password and ends the caller's other sessions.
+   * Changes the caller's password, ends every session of the caller, the current one included, and opens a new one. An
+   * attacker may share the current session.
    * @param verified the hash that the current password was verified with
    * @throws ApiError PASSWORD_INVALID if the password was changed since
    */
-  changePassword (verified: string, next: string, request: FastifyRequest): Promise<void>
+  changePassword (verified: string, next: string, request: FastifyRequest): Promise<Tokens>
 }
 
 declare module 'fastify' {
@@ -46,25 +49,25 @@ interface Change {
 }
 
 export default fp(async function users (fastify) {
-  const { db, sessionCache } = fastify
+  const { db, sessionCache, sessions } = fastify
 
   async function change (id: number, request: FastifyRequest, plan: (user: User) => Change): Promise<User> {
-    const outcome = await db.transaction(async transaction => {
+    const changed = await db.transaction(async transaction => {
       await transaction.query(lockAdminRole())
+      await fastify.recheck(transaction, request.caller, request.routeOptions.config.access)
       const [user] = await transaction.query(lockUser(id))
-      if (!user) return 'USER_NOT_FOUND'
+      if (!user) throw new ApiError('USER_NOT_FOUND')
       const planned = plan(user)
-      if (planned.removesAdmin && user.isLastAdmin) return 'LAST_ADMIN'
+      if (planned.removesAdmin && user.isLastAdmin) throw new ApiError('LAST_ADMIN')
       for (const statement of planned.statements) await transaction.query(statement)
       const { event, detail } = planned
       const author = { actorId: request.caller.userId, ip: clientAddress(request) }
       await transaction.query(insertAuditEvent({ event, userId: id, detail, ...author }))
       return planned
     })
-    if (typeof outcome === 'string') throw new ApiError(outcome)
     sessionCache.invalidate(id)
-    logSecurityEvent(request, outcome.event, { userId: id, actorId: request.caller.userId, ...outcome.detail })
-    return outcome.result
+    logSecurityEvent(request, changed.event, { userId: id, actorId: request.caller.userId, ...changed.detail })
+    return changed.result
   }
 
   fastify.decorate('users', {
@@ -105,18 +108,20 @@ export default fp(async function users (fastify) {
     },
 
     async changePassword (verified, next, request) {
-      const { userId, sessionId } = request.caller
-      const isChanged = await db.transaction(async transaction => {
+      const { userId } = request.caller
+      const tokens = await db.transaction(async transaction => {
+        await fastify.recheck(transaction, request.caller, request.routeOptions.config.access)
         const [changed] = await transaction.query(replacePasswordHash(userId, verified, next))
-        if (!changed) return false
-        await transaction.query(endSessions(userId, sessionId))
+        await transaction.query(endSessions(userId))
         const author = { actorId: userId, ip: clientAddress(request) }
         await transaction.query(insertAuditEvent({ event: 'authn_password_change', userId, ...author }))
-        return true
+        const opened = changed && await sessions.open({ id: userId, passwordHash: next }, request, transaction)
+        if (!opened) throw new ApiError('PASSWORD_INVALID')
+        return opened.tokens
       })
-      if (!isChanged) throw new ApiError('PASSWORD_INVALID')
       sessionCache.invalidate(userId)
       logSecurityEvent(request, 'authn_password_change', { userId })
+      return tokens
     }
   })
-}, { name: 'users', fastify: '5.x', dependencies: ['db', 'guard', 'session-cache'] })
+}, { name: 'users', fastify: '5.x', dependencies: ['db', 'guard', 'session-cache', 'sessions'] })

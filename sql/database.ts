@@ -17,7 +17,7 @@ export interface Queryable {
 export interface Database extends Queryable {
   /**
    * Runs statements in one transaction (READ COMMITTED), committed when `work` resolves and rolled back when it
-   * rejects. An error that must not undo what was written is returned by `work` as a value and thrown afterwards.
+   * rejects.
    * @throws what `query` and `work` throw
    */
   transaction <Result> (work: (transaction: Queryable) => Promise<Result>): Promise<Result>
@@ -29,6 +29,9 @@ function toDatabaseError (cause: unknown): unknown {
   if (isStatementError(cause) || cause instanceof ApiError) return cause
   return new ApiError('DATABASE_UNAVAILABLE', undefined, { cause })
 }
+
+/** Whether a connection is still usable after an error: the statement failed, or the caller gave up. */
+const keepsConnection = (error: unknown): boolean => isStatementError(error) || error instanceof ApiError
 
 interface DatabaseOptions {
   /** whether a connection prepares each statement once, which saves parsing and planning it again */
@@ -55,7 +58,7 @@ export function toDatabase (pool: pg.Pool, { named, traced }: DatabaseOptions): 
       return result
     } catch (error) {
       // pool.query() would close the connection on any error, so that a taken username would cost a reconnection.
-      client?.release(!isStatementError(error))
+      client?.release(!keepsConnection(error))
       throw toDatabaseError(error)
     }
   }
@@ -70,7 +73,7 @@ export function toDatabase (pool: pg.Pool, { named, traced }: DatabaseOptions): 
         await client.query('COMMIT')
         return result
       } catch (error) {
-        if (isStatementError(error)) await client.query('ROLLBACK')
+        if (keepsConnection(error)) await client.query('ROLLBACK')
         throw error
       }
     }),

@@ -18,9 +18,10 @@ interface NewSession {
 }
 
 /**
- * Opens a session. Returns no row if the user was deleted or disabled, or the password changed, since the password was
- * verified. FOR SHARE waits for such a change in progress, and makes a later one wait for this session, which it then
- * ends. Session ids begin with the time, so the oldest sessions have the smallest ids.
+ * Opens a session, and returns the roles that the user has by then. Returns no row if the user was deleted or disabled,
+ * or the password changed, since the password was verified. FOR SHARE waits for such a change in progress, and makes a
+ * later one wait for this session, which it then ends. Session ids begin with the time, so the oldest sessions have the
+ * smallest ids.
  */
 export const insertSession = statement({
   name: 'insert_session',
@@ -32,12 +33,12 @@ export const insertSession = statement({
     )
     INSERT INTO refresh_tokens (user_id, id, expires_at, ip, user_agent)
     SELECT verified.id, $2::uuid, now() + make_interval(secs => $3::int), $4::text, $5::text FROM verified
-    RETURNING expires_at AS "expiresAt"`,
+    RETURNING expires_at AS "expiresAt", ${selectRoles('$1::bigint')} AS roles`,
   values: (session: NewSession) => [
     session.userId, session.sessionId, session.ttl, session.ip, session.userAgent, session.passwordHash,
     session.maxSessions
   ],
-  row: Type.Object({ expiresAt: Type.Date() })
+  row: Type.Object({ expiresAt: Type.Date(), roles: Roles })
 })
 
 /** The current roles and the expiry of a session. Returns no row if it ended, or its user is disabled or deleted. */
@@ -48,6 +49,20 @@ export const liveSession = statement({
     WHERE user_id = $1::bigint AND refresh_tokens.id = $2::uuid AND expires_at > now() AND disabled_at IS NULL`,
   values: (userId: number, sessionId: string) => [userId, sessionId],
   row: Type.Object({ expiresAt: Type.Date(), roles: Roles })
+})
+
+/**
+ * Locks the user and the session of a request until the end of the transaction, the user first, as every other
+ * transaction does. Returns no row if the session ended, or its user is disabled or deleted.
+ */
+export const lockCaller = statement({
+  name: 'lock_caller',
+  text: `SELECT users.id FROM users JOIN refresh_tokens ON refresh_tokens.user_id = users.id
+    WHERE users.id = $1::bigint AND refresh_tokens.user_id = $1::bigint AND refresh_tokens.id = $2::uuid
+      AND expires_at > now() AND disabled_at IS NULL
+    FOR NO KEY UPDATE OF users FOR SHARE OF refresh_tokens`,
+  values: (userId: number, sessionId: string) => [userId, sessionId],
+  row: Type.Object({ id: Type.Integer() })
 })
 
 /** A user's live sessions, newest first. */
@@ -76,10 +91,10 @@ export const endSession = statement({
   row: ended
 })
 
-/** Ends every session of a user, except the one to keep, if any. */
+/** Ends every session of a user. */
 export const endSessions = statement({
   name: 'end_sessions',
-  text: 'DELETE FROM refresh_tokens WHERE user_id = $1::bigint AND id IS DISTINCT FROM $2::uuid RETURNING id',
-  values: (userId: number, keep: string | null = null) => [userId, keep],
+  text: 'DELETE FROM refresh_tokens WHERE user_id = $1::bigint RETURNING id',
+  values: (userId: number) => [userId],
   row: ended
 })

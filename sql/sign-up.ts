@@ -22,7 +22,7 @@ export async function rejectTaken (db: Queryable, username: string, email: strin
   if (found?.emailTaken) throw new ApiError('EMAIL_TAKEN')
 }
 
-interface NewUser {
+export interface NewUser {
   username: string
   email: string
   passwordHash: string

@@ -2,16 +2,27 @@ import { Type } from '@sinclair/typebox'
 import { type Role, roleId, roles } from '../src/access.ts'
 import { statement } from './statement.ts'
 
+/** The SQL of a role's name. A constant list instead of a join with `roles`; a test compares it with the table. */
+const roleName = `(ARRAY[${roles.map(role => `'${role}'`).join(', ')}])[role_id]`
+
 /**
- * The SQL of a user's role names, in the order of their ids. The names are a constant list instead of a join with
- * `roles`; a test compares the list with the table.
+ * The SQL of a user's role names, in the order of their ids.
  * @param user the SQL of the user's id: a column or a parameter
  */
 export const selectRoles = (user: string): string => `ARRAY(
-  SELECT (ARRAY[${roles.map(role => `'${role}'`).join(', ')}])[role_id]
-  FROM user_roles WHERE user_roles.user_id = ${user} ORDER BY role_id)`
+  SELECT ${roleName} FROM user_roles WHERE user_roles.user_id = ${user} ORDER BY role_id)`
 
-export const Roles = Type.Array(Type.Union(roles.map(role => Type.Literal(role))))
+const RoleName = Type.Union(roles.map(role => Type.Literal(role)))
+
+export const Roles = Type.Array(RoleName)
+
+/** Locks the roles of a user until the end of the transaction, so that none is revoked meanwhile. */
+export const lockRoles = statement({
+  name: 'lock_roles',
+  text: `SELECT ${roleName} AS role FROM user_roles WHERE user_id = $1::bigint FOR SHARE`,
+  values: (userId: number) => [userId],
+  row: Type.Object({ role: RoleName })
+})
 
 export const UserRow = Type.Object({
   id: Type.Integer(),
@@ -65,15 +76,13 @@ export const usersPageByRole = statement({
 /** The user who signs in, by username in any case. */
 export const credentialsByUsername = statement({
   name: 'credentials_by_username',
-  text: `SELECT id, username, email, ${selectRoles('users.id')} AS roles, password_hash AS "passwordHash",
-      disabled_at IS NOT NULL AS disabled
+  text: `SELECT id, username, email, password_hash AS "passwordHash", disabled_at IS NOT NULL AS disabled
     FROM users WHERE lower(username COLLATE "C") = lower($1::text COLLATE "C")`,
   values: (username: string) => [username],
   row: Type.Object({
     id: Type.Integer(),
     username: Type.String(),
     email: Type.String(),
-    roles: Roles,
     passwordHash: Type.String(),
     disabled: Type.Boolean()
   })

@@ -337,7 +337,7 @@ export interface paths {
         };
         get?: never;
         /**
-         * Changes the caller's password and ends the caller's other sessions.
+         * Changes the caller's password, ends every session of the caller, and opens a new one.
          * @description Access: signed-in.
          */
         put: operations["putUsersMePassword"];
@@ -3116,6 +3116,10 @@ export interface operations {
                          * @enum {string}
                          */
                         message: "The password was changed.";
+                        /** @example eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln */
+                        accessToken: string;
+                        /** @example AQAAAAAAAAABAZq1 */
+                        refreshToken: string;
                     };
                 };
             };

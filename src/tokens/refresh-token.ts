@@ -15,6 +15,16 @@ export interface PresentedToken extends RefreshClaims {
   key: KeyObject
 }
 
+/**
+ * The values of REFRESH_ROTATION. `step`: 1 if presenting a token supersedes it, 0 if presenting its successor does.
+ * `lead`: the generation of the issued token, relative to the row's.
+ */
+export const ROTATIONS = {
+  lenient: { step: 0, lead: 1 },
+  strict: { step: 1, lead: 0 },
+  off: { step: 0, lead: 0 }
+} as const
+
 // Offsets in bytes: version 1 | user id 8 | session id 16 | generation 4 | HMAC-SHA-256 32.
 const VERSION = 1
 const USER = 1

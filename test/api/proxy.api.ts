@@ -119,11 +119,11 @@ test('every response is as the description says', async t => {
   await good(200, 'DELETE', `/api/users/${ann.id}/sessions`, { token })
   await good(200, 'POST', '/api/auth/signout', { body: { refreshToken } })
   const again = await signIn('ann')
-  await good(200, 'PUT', '/api/users/me/password', {
+  const changed = await good<SignedIn>(200, 'PUT', '/api/users/me/password', {
     token: again.accessToken, body: { currentPassword: PASSWORD, newPassword: 'battery staple' }
   })
-  await good(401, 'DELETE', '/api/users/me', { token: again.accessToken, body: { password: 'wrong' } })
-  await good(200, 'DELETE', '/api/users/me', { token: again.accessToken, body: { password: 'battery staple' } })
+  await good(401, 'DELETE', '/api/users/me', { token: changed.accessToken, body: { password: 'wrong' } })
+  await good(200, 'DELETE', '/api/users/me', { token: changed.accessToken, body: { password: 'battery staple' } })
   const max = await signIn('max')
   await good(200, 'DELETE', `/api/users/${max.id}`, { token })
   await good(409, 'DELETE', '/api/users/me', { token, body: { password: PASSWORD } })

@@ -77,3 +77,31 @@ test('a sign-in during a password change leaves no session of the old password',
     t.strictSame((await here.sql('SELECT id FROM refresh_tokens WHERE user_id = $1', [owner.id])).length, 1)
   }
 })
+
+test('an admin who is demoted on another instance changes nothing afterwards', async t => {
+  const url = await createDatabase(t)
+  const [here, there] = [await startApp(t, { DATABASE_URL: url }), await startApp(t, { DATABASE_URL: url })]
+  await here.signUp('ada', ['admin'])
+  const ada = await here.signIn('ada')
+  let wasFirst = 0
+  for (let round = 0; round < ROUNDS; round++) {
+    await here.signUp(`user${round}`)
+    await here.signUp(`admin${round}`, ['admin'])
+    const [user, admin] = [await here.signIn(`user${round}`), await here.signIn(`admin${round}`)]
+    const [changed, demoted] = await Promise.all([
+      here.as(admin.accessToken, 'PUT', `/api/users/${user.id}/roles`, { roles: ['moderator'] }),
+      there.as(ada.accessToken, 'PUT', `/api/users/${admin.id}/roles`, { roles: ['user'] })
+    ])
+    t.equal(demoted.status, 200)
+    const events = await here.sql<{ actor: string }>(`SELECT actor_id AS actor FROM audit_events
+      WHERE event = 'privilege_permissions_changed' AND user_id IN ($1, $2) ORDER BY id`, [user.id, admin.id])
+    const actors = events.map(({ actor }) => Number(actor))
+    if (changed.status === 200) {
+      wasFirst++
+      t.strictSame(actors, [admin.id, ada.id])
+    } else {
+      t.strictSame([changed.status, actors], [403, [ada.id]])
+    }
+  }
+  t.comment(`in ${wasFirst} of ${ROUNDS} rounds the change came before the demotion`)
+})

@@ -55,7 +55,7 @@ export default (async (fastify, { config }) => {
       response: { 200: Message(ended.message) }
     }
   }, async request => {
-    if (!await sessions.end(request.caller.userId, request.params.id, request)) throw new ApiError('SESSION_NOT_FOUND')
+    if (!await sessions.end(request.params.id, request)) throw new ApiError('SESSION_NOT_FOUND')
     return ended
   })
 }) satisfies FastifyPluginAsyncTypebox<{ config: Config }>

@@ -55,14 +55,15 @@ export default (async (fastify, { config }) => {
   }, async request => {
     const { username, password } = request.body
     let user = await verifyCredentials(request, username, password)
-    let tokens = await sessions.open(user, request)
+    let opened = await sessions.open(user, request)
     // The user was changed since the password was verified, so it is verified again against the current state.
-    if (!tokens) {
+    if (!opened) {
       user = await verifyCredentials(request, username, password)
-      tokens = await sessions.open(user, request)
+      opened = await sessions.open(user, request)
     }
-    if (!tokens) throw new ApiError('BUSY')
+    if (!opened) throw new ApiError('BUSY')
     logSecurityEvent(request, 'authn_login_success', { userId: user.id })
-    return { id: user.id, username: user.username, email: user.email, roles: user.roles.map(toAuthority), ...tokens }
+    const { id, username: name, email } = user
+    return { id, username: name, email, roles: opened.roles.map(toAuthority), ...opened.tokens }
   })
 }) satisfies FastifyPluginAsyncTypebox<{ config: Config }>

@@ -28,7 +28,7 @@ export default (async fastify => {
       response: { 200: Message(signedOutEverywhere.message) }
     }
   }, async request => {
-    await sessions.endAll(request.caller.userId, request)
+    await sessions.endAll(request)
     return signedOutEverywhere
   })
 }) satisfies FastifyPluginAsyncTypebox

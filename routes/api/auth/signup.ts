@@ -2,13 +2,14 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { perMinute } from '../../../plugins/rate-limits.ts'
-import { insertUser, isTaken, rejectTaken } from '../../../sql/sign-up.ts'
+import { insertUser, isTaken, type NewUser, rejectTaken } from '../../../sql/sign-up.ts'
 import { clientAddress } from '../../../src/api/client-address.ts'
 import { Email, Message, newPassword, Username } from '../../../src/api/fields.ts'
 import { RoleList, toRoles } from '../../../src/api/roles.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
 import { logSecurityEvent } from '../../../src/telemetry/security-events.ts'
+import type { SessionEntry } from '../../../src/tokens/session-cache.ts'
 
 // Any text: existing front-ends send their own token, often an expired one, which must not be an error.
 const AdminToken = Type.String({
@@ -18,19 +19,33 @@ const AdminToken = Type.String({
 
 const registered = { message: 'User was registered successfully!' }
 
+/** Whether `identify` or `recheck` denied the caller. */
+const isDenied = (error: unknown): boolean =>
+  error instanceof ApiError && (error.code.startsWith('ACCESS_TOKEN_') || error.code === 'ADMIN_REQUIRED')
+
 export default (async (fastify, { config }) => {
   const { db, passwords } = fastify
 
   // Existing front-ends send their access token, often an expired one, at sign-up too. It is verified only if a role
   // requires it, and an invalid one counts as none.
-  async function adminId (request: FastifyRequest): Promise<number | null> {
+  async function findAdmin (request: FastifyRequest): Promise<SessionEntry | undefined> {
     try {
-      const { userId, roles } = await fastify.identify(request)
-      return roles.includes('admin') ? userId : null
+      const caller = await fastify.identify(request)
+      return caller.roles.includes('admin') ? caller : undefined
     } catch (error) {
-      if (error instanceof ApiError && error.code.startsWith('ACCESS_TOKEN_')) return null
+      if (isDenied(error)) return undefined
       throw error
     }
+  }
+
+  /** Creates a user, after checking again that the admin who assigns the roles, if one is required, still is one. */
+  async function create (user: NewUser, admin: SessionEntry | undefined, ip: string) {
+    const insert = insertUser(user, { actorId: admin?.userId ?? null, ip })
+    if (!admin) return await db.query(insert)
+    return await db.transaction(async transaction => {
+      await fastify.recheck(transaction, admin, 'admin')
+      return await transaction.query(insert)
+    })
   }
 
   fastify.post('/signup', {
@@ -57,18 +72,18 @@ export default (async (fastify, { config }) => {
     const claimed = toRoles(request.body.roles ?? [])
     const roles = claimed.length > 0 ? claimed : ['user' as const]
     const closed = roles.find(role => !config.SIGNUP_ROLES.includes(role))
-    const actorId = closed ? await adminId(request) : null
-    if (closed && actorId === null) throw new ApiError('ROLE_NOT_OPEN', closed)
+    const admin = closed && await findAdmin(request)
+    if (closed && !admin) throw new ApiError('ROLE_NOT_OPEN', closed)
     fastify.rejectWeakPassword(password, { username, email })
 
     // Checked before the costly hash. The unique indexes decide what happens in between.
     await rejectTaken(db, username, email)
     const passwordHash = await passwords.hash(password)
     try {
-      const author = { actorId, ip: clientAddress(request) }
-      const [user] = await db.query(insertUser({ username, email, passwordHash, roles }, author))
-      logSecurityEvent(request, 'user_created', { userId: user?.id, actorId, roles })
+      const [user] = await create({ username, email, passwordHash, roles }, admin, clientAddress(request))
+      logSecurityEvent(request, 'user_created', { userId: user?.id, actorId: admin?.userId ?? null, roles })
     } catch (error) {
+      if (closed && isDenied(error)) throw new ApiError('ROLE_NOT_OPEN', closed)
       // Checked again, since PostgreSQL does not define which index is reported if both are violated.
       if (isTaken(error)) await rejectTaken(db, username, email)
       throw error

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { credentialsById, userById } from '../../../sql/users.ts'
-import { GivenPassword, Message, newPassword } from '../../../src/api/fields.ts'
+import { GivenPassword, Message, newPassword, Tokens } from '../../../src/api/fields.ts'
 import { OwnUserResponse, toUserResponse } from '../../../src/api/users.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
@@ -39,18 +39,18 @@ export default (async (fastify, { config }) => {
   fastify.put('/me/password', {
     config: { access: 'signed-in', errors: ['PASSWORD_INVALID', 'PASSWORD_WEAK', 'SIGNIN_THROTTLED', 'BUSY'] },
     schema: {
-      summary: 'Changes the caller\'s password and ends the caller\'s other sessions.',
+      summary: 'Changes the caller\'s password, ends every session of the caller, and opens a new one.',
       body: Type.Object({
         currentPassword: GivenPassword,
         newPassword: newPassword(config.PASSWORD_MIN_LENGTH)
       }, { additionalProperties: false }),
-      response: { 200: Message(changed.message) }
+      response: { 200: Type.Object({ ...Message(changed.message).properties, ...Tokens }) }
     }
   }, async request => {
     const user = await verifyPassword(request, request.body.currentPassword, 'authn_password_change_fail')
     fastify.rejectWeakPassword(request.body.newPassword, user)
-    await users.changePassword(user.passwordHash, await passwords.hash(request.body.newPassword), request)
-    return changed
+    const passwordHash = await passwords.hash(request.body.newPassword)
+    return { ...changed, ...await users.changePassword(user.passwordHash, passwordHash, request) }
   })
 
   fastify.delete('/me', {

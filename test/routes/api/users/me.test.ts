@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { PASSWORD, signUpBody } from '../../../support/app.ts'
+import { PASSWORD, signUpBody, type Tokens } from '../../../support/app.ts'
 import { shareApp } from '../../../support/shared-app.ts'
 
 const wrong = { message: 'Invalid Password!', code: 'PASSWORD_INVALID', accessToken: null }
@@ -39,17 +39,20 @@ test('if the user is deleted after the guard has admitted the caller, the token 
   t.strictSame([deletion.status, deletion.body], invalid)
 })
 
-test('a password change ends the other sessions, and the current one continues', async t => {
+test('a password change ends every session, also the one that a thief may share, and opens a new one', async t => {
   const service = await shareApp(t)
   await service.signUp('alice')
   const [here, there] = [await service.signIn('alice'), await service.signIn('alice')]
   const body = { currentPassword: PASSWORD, newPassword: NEW }
   const response = await service.as(here.accessToken, 'PUT', '/api/users/me/password', body)
-  t.strictSame([response.status, response.body], [200, { message: 'The password was changed.' }])
-  t.equal((await service.as(here.accessToken, 'GET', '/api/test/user')).status, 200)
-  t.equal((await service.post('/api/auth/refreshtoken', { refreshToken: here.refreshToken })).status, 200)
-  t.equal((await service.as(there.accessToken, 'GET', '/api/test/user')).status, 401)
-  t.equal((await service.post('/api/auth/refreshtoken', { refreshToken: there.refreshToken })).status, 403)
+  const { accessToken, refreshToken, ...rest } = response.json<Tokens>()
+  t.strictSame([response.status, rest], [200, { message: 'The password was changed.' }])
+  t.equal((await service.as(accessToken, 'GET', '/api/test/user')).status, 200)
+  t.equal((await service.post('/api/auth/refreshtoken', { refreshToken })).status, 200)
+  for (const ended of [here, there]) {
+    t.equal((await service.as(ended.accessToken, 'GET', '/api/test/user')).status, 401)
+    t.equal((await service.post('/api/auth/refreshtoken', { refreshToken: ended.refreshToken })).status, 403)
+  }
   t.equal((await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })).status, 401)
   t.equal((await service.post('/api/auth/signin', { username: 'alice', password: NEW })).status, 200)
 })
