@@ -27,12 +27,19 @@ const HASH = '$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAA
 const RULES = { step: 0, grace: 10, idle: 0 }
 
 const STATEMENTS = {
-  'sign-in: look-up': ({ userId }) => credentialsByUsername(`user${userId}`),
+  'sign-in: look-up': ({ userId }) => credentialsByUsername(`user${userId}`, '127.0.0.1'),
   'sign-in: session': ({ userId }) => insertSession({
-    userId, passwordHash: HASH, sessionId: uuidv7(), ttl: 86400, ip: '127.0.0.1', userAgent: null, maxSessions: 50
+    userId,
+    passwordHash: HASH,
+    sessionId: uuidv7(),
+    ttl: 86400,
+    ip: '127.0.0.1',
+    network: '127.0.0.1',
+    userAgent: null,
+    maxSessions: 50
   }),
   refresh: row => rotateSession({ ...row, generation: 0 }, RULES),
-  'session that is not cached': ({ userId, sessionId }) => liveSession(userId, sessionId)
+  'session that is not cached': ({ userId, sessionId }) => liveSession(userId, sessionId, 0)
 }
 
 async function connect (url) {

@@ -3,6 +3,7 @@ import pg from 'pg'
 import {
   type RateLimiterAbstract, RateLimiterPostgres, RateLimiterRedis, type RateLimiterRes
 } from 'rate-limiter-flexible'
+import { deleteZeroCounter } from '../sql/housekeeping.ts'
 import type { Statement } from '../sql/statement.ts'
 import { ApiError } from '../src/errors.ts'
 
@@ -31,6 +32,9 @@ declare module 'fastify' {
   }
 }
 
+// Redis runs a script without interruption.
+const DELETE_ZERO = 'if tonumber(redis.call("get", KEYS[1]) or "0") <= 0 then return redis.call("del", KEYS[1]) end'
+
 export default fp(async function counters (fastify) {
   const { db, redis } = fastify
 
@@ -38,10 +42,11 @@ export default fp(async function counters (fastify) {
     const options = { keyPrefix: name, points: 1, duration }
     /* c8 ignore start: test/redis/redis.test.ts covers it */
     if (redis) {
-      return toCounter(new RateLimiterRedis({ ...options, keyPrefix: `gatehouse:${name}`, storeClient: redis }))
+      const limiter = new RateLimiterRedis({ ...options, keyPrefix: `gatehouse:${name}`, storeClient: redis })
+      return toCounter(limiter, async key => await redis.eval(DELETE_ZERO, 1, limiter.getKey(key)))
     }
     /* c8 ignore stop */
-    return toCounter(new RateLimiterPostgres({
+    const limiter = new RateLimiterPostgres({
       ...options,
       storeType: 'pool',
       // Runs the limiter's statements through `db`, with its deadlines and its errors.
@@ -50,11 +55,13 @@ export default fp(async function counters (fastify) {
       // Migration 0002 creates the table, and housekeeping purges it.
       tableCreated: true,
       clearExpiredByTimeout: false
-    }))
+    })
+    return toCounter(limiter, async key => await db.query(deleteZeroCounter(limiter.getKey(key))))
   })
 }, { name: 'counters', fastify: '5.x', dependencies: ['db', 'redis'] })
 
-function toCounter (limiter: RateLimiterAbstract): Counter {
+/** @param deleteZero deletes a key whose count is 0, in one step */
+function toCounter (limiter: RateLimiterAbstract, deleteZero: (key: string) => Promise<unknown>): Counter {
   const toCount = ({ consumedPoints, msBeforeNext }: RateLimiterRes): Count =>
     ({ total: consumedPoints, msLeft: Math.max(0, msBeforeNext) })
   const ask = async <T> (pending: Promise<T>): Promise<T> => await pending.catch((error: unknown) => {
@@ -66,7 +73,11 @@ function toCounter (limiter: RateLimiterAbstract): Counter {
   })
   return {
     // penalty() rather than consume(), which rejects beyond `points`: the caller decides what a count means.
-    add: async (key, points = 1) => toCount(await ask(limiter.penalty(key, points))),
+    async add (key, points = 1) {
+      const count = toCount(await ask(limiter.penalty(key, points)))
+      if (count.total <= 0) await ask(deleteZero(key))
+      return count
+    },
     hold: async (key, seconds) => { await ask(limiter.set(key, 1, seconds)) },
     reset: async key => { await ask(limiter.delete(key)) }
   }

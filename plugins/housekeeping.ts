@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
-import { purgeCounters, purgeSessions } from '../sql/housekeeping.ts'
+import { purgeAuditEvents, purgeCounters, purgeNetworks, purgeSessions } from '../sql/housekeeping.ts'
 import type { Config } from '../src/config/read-settings.ts'
 
 /** Rows per statement: few enough that no request waits noticeably for their locks. */
@@ -11,7 +11,7 @@ const PAUSE = 50
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Deletes expired sessions and counters. @returns the number of rows */
+    /** Deletes expired sessions, counters, known networks and audit events. @returns the number of rows */
     purge (): Promise<number>
   }
 }
@@ -22,9 +22,12 @@ export default fp<{ config: Config }>(async function housekeeping (fastify, { co
     await sleep(ms, undefined, { signal: stopped.signal, ref: false }).catch(() => {})
   }
 
+  const statements = [purgeSessions(BATCH), purgeCounters(BATCH), purgeNetworks(BATCH)]
+  if (config.AUDIT_RETENTION > 0) statements.push(purgeAuditEvents(BATCH, config.AUDIT_RETENTION))
+
   async function purge (): Promise<number> {
     let total = 0
-    for (const statement of [purgeSessions(BATCH), purgeCounters(BATCH)]) {
+    for (const statement of statements) {
       let count = BATCH
       while (count === BATCH && !stopped.signal.aborted) {
         [{ count } = { count: 0 }] = await fastify.db.query(statement)

@@ -5,21 +5,22 @@ import { ApiError } from '../src/errors.ts'
 import { loadArgon2 } from '../src/passwords/argon2.ts'
 import { isRunnable, needsRehash } from '../src/passwords/hash-cost.ts'
 
+/** The `network` is the client's. It never holds more than its share of the queue. */
 export interface Passwords {
   /** @returns an argon2id hash as a PHC string. @throws ApiError BUSY */
-  hash (password: string): Promise<string>
+  hash (password: string, network: string): Promise<string>
   /**
    * Verifies a password. Without a hash it verifies a dummy hash and returns false, so that an unknown user takes as
    * long as a wrong password.
    * @throws ApiError BUSY
    */
-  verify (hash: string | undefined, password: string): Promise<boolean>
+  verify (hash: string | undefined, password: string, network: string): Promise<boolean>
   /**
    * Hashes a password again, if the cost in the settings was raised since.
    * @param hash of the password, which was just verified
    * @returns undefined if the hash is up to date or the queue is full: the next sign-in retries
    */
-  rehash (hash: string, password: string): Promise<string | undefined>
+  rehash (hash: string, password: string, network: string): Promise<string | undefined>
   /** Hashes in progress, and those in the queue. */
   load (): { inProgress: number, queued: number }
 }
@@ -32,7 +33,8 @@ declare module 'fastify' {
 
 /**
  * argon2id behind a bounded queue. A hash occupies a core and 19 MiB for about 30 ms: without the bound, a flood of
- * sign-ins would exhaust the memory and the thread pool that everything else shares.
+ * sign-ins would exhaust the memory and the thread pool that everything else shares. The queue is shared fairly, so
+ * that a flood from one network does not fill it.
  */
 export default fp<{ config: Config }>(async function passwords (fastify, { config }) {
   const cost = { memory: config.ARGON2_MEMORY_KIB, time: config.ARGON2_TIME, parallelism: 1 }
@@ -40,27 +42,47 @@ export default fp<{ config: Config }>(async function passwords (fastify, { confi
   fastify.log.debug(`passwords are hashed by ${argon2.name}`)
   const limit = pLimit(config.ARGON2_CONCURRENCY)
 
-  const isFull = () => limit.activeCount + limit.pendingCount >= config.ARGON2_CONCURRENCY + config.ARGON2_QUEUE
+  const places = config.ARGON2_CONCURRENCY + config.ARGON2_QUEUE
+  /** The hashes of each network, in progress or queued. */
+  const holders = new Map<string, { hashes: number }>()
 
-  async function run<T> (work: () => Promise<T>): Promise<T> {
-    if (isFull()) throw new ApiError('BUSY')
-    return await limit(work)
+  /** Whether a network holds its share. The places are divided equally among those that hold one, and one newcomer. */
+  function isFull (network: string): boolean {
+    if (limit.activeCount + limit.pendingCount >= places) return true
+    const { hashes } = holders.get(network) ?? { hashes: 0 }
+    const parts = holders.size + (hashes > 0 ? 1 : 2)
+    return hashes >= Math.max(config.ARGON2_CONCURRENCY, Math.floor(places / parts))
   }
 
-  const hash = async (password: string) => await run(async () => await argon2.hash(password, cost))
+  async function run<T> (network: string, work: () => Promise<T>): Promise<T> {
+    if (isFull(network)) throw new ApiError('BUSY')
+    const holder = holders.get(network) ?? { hashes: 0 }
+    holders.set(network, holder)
+    holder.hashes++
+    try {
+      return await limit(work)
+    } finally {
+      holder.hashes--
+      if (holder.hashes === 0) holders.delete(network)
+    }
+  }
+
+  const hash = async (password: string, network: string) =>
+    await run(network, async () => await argon2.hash(password, cost))
   const dummyHash = await argon2.hash('the password of no user', cost)
 
   fastify.decorate('passwords', {
     hash,
 
-    async verify (stored, password) {
+    async verify (stored, password, network) {
       const runnable = stored !== undefined && isRunnable(stored)
       if (stored !== undefined && !runnable) fastify.log.error('a stored password hash is not argon2id or too costly')
-      const matches = await run(async () => await argon2.verify(runnable ? stored : dummyHash, password))
+      const matches = await run(network, async () => await argon2.verify(runnable ? stored : dummyHash, password))
       return runnable && matches
     },
 
-    rehash: async (stored, password) => needsRehash(stored, cost) && !isFull() ? await hash(password) : undefined,
+    rehash: async (stored, password, network) =>
+      needsRehash(stored, cost) && !isFull(network) ? await hash(password, network) : undefined,
 
     load: () => ({ inProgress: limit.activeCount, queued: limit.pendingCount })
   })

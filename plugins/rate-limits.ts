@@ -1,8 +1,8 @@
-import rateLimit, { type FastifyRateLimitStore, normalizeIP, type RateLimitOptions } from '@fastify/rate-limit'
+import rateLimit, { type FastifyRateLimitStore, type RateLimitOptions } from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
-import { clientAddress } from '../src/api/client-address.ts'
+import { clientNetwork } from '../src/api/client-address.ts'
 import { ApiError } from '../src/errors.ts'
 import { logSecurityEvent } from '../src/telemetry/security-events.ts'
 import type { Counter } from './counters.ts'
@@ -83,7 +83,7 @@ interface LimitOptions {
  * @param max 0 disables the limit
  */
 export function perMinute (max: number, options: LimitOptions = {}): RateLimitOptions | false {
-  const { hook = 'onRequest', subject = addressOf } = options
+  const { hook = 'onRequest', subject = clientNetwork } = options
   return max > 0 && {
     max,
     hook,
@@ -91,9 +91,6 @@ export function perMinute (max: number, options: LimitOptions = {}): RateLimitOp
     keyGenerator: request => `${request.routeOptions.url} ${subject(request)}`
   }
 }
-
-/** The client's address, or the /64 network of an IPv6 address, which one client usually has. */
-export const addressOf = (request: FastifyRequest): string => normalizeIP(clientAddress(request))
 
 const NO_HEADERS = { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false }
 

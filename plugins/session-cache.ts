@@ -76,7 +76,7 @@ export default fp<{ config: Config }>(async function sessionCache (fastify, { co
     async load ({ id: userId, sid: sessionId }) {
       misses++
       return await cache.load(userId, async () => {
-        const [session] = await fastify.db.query(liveSession(userId, sessionId))
+        const [session] = await fastify.db.query(liveSession(userId, sessionId, config.REFRESH_IDLE_TTL))
         return session && { userId, sessionId, ...session }
       })
     },

@@ -6,7 +6,7 @@ import { endRejectedSession, rotateSession, type RotationRules } from '../sql/ro
 import { endSession, endSessions, insertSession } from '../sql/sessions.ts'
 import type { Statement } from '../sql/statement.ts'
 import type { Role } from '../src/access.ts'
-import { clientAddress } from '../src/api/client-address.ts'
+import { clientAddress, clientNetwork } from '../src/api/client-address.ts'
 import { type Config, refreshSecrets } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { logSecurityEvent } from '../src/telemetry/security-events.ts'
@@ -99,6 +99,7 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
         sessionId,
         ttl: config.REFRESH_TOKEN_TTL,
         ip: clientAddress(request),
+        network: clientNetwork(request),
         userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_LENGTH) ?? null,
         passwordHash: user.passwordHash,
         maxSessions: config.MAX_SESSIONS_PER_USER

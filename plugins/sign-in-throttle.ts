@@ -6,16 +6,26 @@ import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { logSecurityEvent } from '../src/telemetry/security-events.ts'
 
+export interface Guess {
+  /** as given; the user need not exist */
+  username: string
+  userId?: number | undefined
+  /**
+   * What speaks for the user: a network that the user has signed in from, or a living session. It has a budget of its
+   * own, which guesses from elsewhere do not use up.
+   */
+  origin?: string | undefined
+}
+
 declare module 'fastify' {
   interface FastifyInstance {
     /**
      * Verifies a password, unless its user has had too many failures.
-     * @param username as given; the user need not exist
      * @param request whose address is logged
      * @param verify whether the password is right; not called while the user is throttled
      * @throws ApiError SIGNIN_THROTTLED with the seconds to wait, DATABASE_UNAVAILABLE, and what `verify` throws
      */
-    throttleSignIn (username: string, request: FastifyRequest, verify: () => Promise<boolean>): Promise<boolean>
+    throttleSignIn (guess: Guess, request: FastifyRequest, verify: () => Promise<boolean>): Promise<boolean>
   }
 }
 
@@ -33,7 +43,8 @@ const concurrency = ({ SIGNIN_MAX_FAILURES, WORKERS }: Config): number =>
 /**
  * Limits guesses at one user's password (OWASP ASVS 5.0 §6.3.1). SIGNIN_MAX_FAILURES per day are verified without
  * delay, then one after each delay, which doubles. A guess is counted before it is verified, and taken back if it was
- * right, so that no burst gets more guesses, on any number of replicas.
+ * right, so that no burst gets more guesses, on any number of replicas. Those from a known network, or from a living
+ * session, are counted apart from all others: otherwise anybody could keep a user out by guessing without pause.
  */
 export default fp<{ config: Config }>(async function signInThrottle (fastify, { config }) {
   const failures = fastify.createCounter({ name: 'failures', duration: DAY })
@@ -42,13 +53,15 @@ export default fp<{ config: Config }>(async function signInThrottle (fastify, { 
   const gate = fastify.createCounter({ name: 'gate', duration: config.SIGNIN_DELAY })
   const limits = new Map<string, LimitFunction>()
 
-  async function attempt (key: string, request: FastifyRequest, verify: () => Promise<boolean>): Promise<boolean> {
+  async function attempt (
+    key: string, userId: number | undefined, request: FastifyRequest, verify: () => Promise<boolean>
+  ): Promise<boolean> {
     const { total } = await failures.add(key)
     // The last undelayed guess already starts the first delay, so that no other slips through in between.
     const isDelayed = total >= config.SIGNIN_MAX_FAILURES
     let isRight: boolean
     try {
-      if (isDelayed) await passGate(key, request)
+      if (isDelayed) await passGate(key, userId, request)
       isRight = await verify()
     } catch (error) {
       // Not verified, so not counted: the gate is closed, the hash queue was full, or the database was unavailable.
@@ -63,7 +76,7 @@ export default fp<{ config: Config }>(async function signInThrottle (fastify, { 
   }
 
   /** Lets one guess pass, and closes the gate for the next delay. */
-  async function passGate (key: string, request: FastifyRequest): Promise<void> {
+  async function passGate (key: string, userId: number | undefined, request: FastifyRequest): Promise<void> {
     const { total, msLeft } = await gate.add(key)
     if (total > 1) {
       throw new ApiError('SIGNIN_THROTTLED', undefined, { retryAfter: Math.max(1, Math.ceil(msLeft / 1000)) })
@@ -71,12 +84,12 @@ export default fp<{ config: Config }>(async function signInThrottle (fastify, { 
     const { total: passed } = await delays.add(key)
     const seconds = Math.min(config.SIGNIN_DELAY * 2 ** (passed - 1), config.SIGNIN_DELAY_MAX)
     await gate.hold(key, seconds)
-    logSecurityEvent(request, 'authn_login_fail_max', { seconds })
+    logSecurityEvent(request, 'authn_login_fail_max', { userId, seconds })
   }
 
-  fastify.decorate('throttleSignIn', async (username, request, verify) => {
-    // A digest: users sometimes type their password into the username field.
-    const key = createHash('sha256').update(username.toLowerCase()).digest('base64url')
+  fastify.decorate('throttleSignIn', async ({ username, userId, origin = '' }, request, verify) => {
+    // A digest: users sometimes type their password into the username field. An origin contains no space.
+    const key = createHash('sha256').update(`${origin} ${username.toLowerCase()}`).digest('base64url')
     const limit = limits.get(key) ?? pLimit(concurrency(config))
     limits.set(key, limit)
     // Time in this queue counts as time waiting for a connection. While the database is unavailable, the first ones
@@ -85,7 +98,7 @@ export default fp<{ config: Config }>(async function signInThrottle (fastify, { 
     try {
       return await limit(async () => {
         if (performance.now() > deadline) throw new ApiError('BUSY')
-        return await attempt(key, request, verify)
+        return await attempt(key, userId, request, verify)
       })
     } finally {
       if (limit.activeCount + limit.pendingCount === 0 && limits.get(key) === limit) limits.delete(key)

@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { ApiError } from '../src/errors.ts'
 import { inSpan } from '../src/telemetry/spans.ts'
-import { isStatementError } from './errors.ts'
+import { isConflict, isStatementError } from './errors.ts'
 import type { Statement } from './statement.ts'
 
 /** Runs statements, on the pool or within a transaction. */
@@ -17,7 +18,7 @@ export interface Queryable {
 export interface Database extends Queryable {
   /**
    * Runs statements in one transaction (READ COMMITTED), committed when `work` resolves and rolled back when it
-   * rejects.
+   * rejects. `work` runs again after a conflict with another transaction, so it changes nothing but the database.
    * @throws what `query` and `work` throw
    */
   transaction <Result> (work: (transaction: Queryable) => Promise<Result>): Promise<Result>
@@ -31,7 +32,12 @@ function toDatabaseError (cause: unknown): unknown {
 }
 
 /** Whether a connection is still usable after an error: the statement failed, or the caller gave up. */
-const keepsConnection = (error: unknown): boolean => isStatementError(error) || error instanceof ApiError
+const keepsConnection = (error: unknown): boolean =>
+  isStatementError(error) || isConflict(error) || error instanceof ApiError
+
+/** How often a transaction that conflicted with others is tried, and milliseconds of the mean pause before the next. */
+const ATTEMPTS = 4
+const PAUSE = 20
 
 interface DatabaseOptions {
   /** whether a connection prepares each statement once, which saves parsing and planning it again */
@@ -49,7 +55,20 @@ export function toDatabase (pool: pg.Pool, { named, traced }: DatabaseOptions): 
     ? async (client, statement) => await inSpan(statement.name, async () => await ask(client, statement))
     : ask
 
+  /** Runs `work` on a connection, again if it conflicted with another transaction. */
   async function withClient<Result> (work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await withClientOnce(work)
+      } catch (error) {
+        if (!isConflict(error) || attempt === ATTEMPTS) throw toDatabaseError(error)
+        // A random time, so that two transactions do not meet again.
+        await sleep(Math.random() * 2 * PAUSE)
+      }
+    }
+  }
+
+  async function withClientOnce<Result> (work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
     let client: pg.PoolClient | undefined
     try {
       client = await pool.connect()
@@ -59,7 +78,7 @@ export function toDatabase (pool: pg.Pool, { named, traced }: DatabaseOptions): 
     } catch (error) {
       // pool.query() would close the connection on any error, so that a taken username would cost a reconnection.
       client?.release(!keepsConnection(error))
-      throw toDatabaseError(error)
+      throw error
     }
   }
 

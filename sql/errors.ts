@@ -22,6 +22,11 @@ export const isStatementError = (error: unknown): boolean =>
   // node-postgres throws a TypeError for a value that it cannot send.
   error instanceof TypeError || hasState(error, STATEMENT)
 
+/** Serialization failures and deadlocks: the same transaction may succeed now. */
+const CONFLICT = /^40(001|P01)$/
+
+export const isConflict = (error: unknown): boolean => hasState(error, CONFLICT)
+
 /** Errors of the network, by code. Others, such as a certificate of another host, do not pass by waiting. */
 const NETWORK = [
   'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'

@@ -7,32 +7,55 @@ const LOCK = 0x686f7573
 // One replica purges at a time. The statements of the others match no row.
 const LOCKED = `(SELECT pg_try_advisory_xact_lock(${LOCK}))`
 
-const purged = Type.Object({ count: Type.Integer() })
+/**
+ * Defines a statement that deletes up to $1 rows. Rows that another transaction has locked are skipped.
+ * @param condition the SQL of which rows; $2 is its parameter, if it has one
+ */
+const purge = (table: string, condition: string, order: string) => `WITH purged AS (
+    DELETE FROM ${table} WHERE ctid = ANY (ARRAY(
+      SELECT ctid FROM ${table} WHERE ${condition} AND ${LOCKED} ORDER BY ${order} LIMIT $1::int FOR UPDATE SKIP LOCKED))
+    RETURNING 1
+  )
+  SELECT count(*)::int AS count FROM purged`
 
-/** Deletes up to `batch` expired sessions. Rows that another transaction has locked are skipped. */
+const row = Type.Object({ count: Type.Integer() })
+
+/** Deletes up to `batch` expired sessions. */
 export const purgeSessions = statement({
   name: 'purge_sessions',
-  text: `WITH purged AS (
-      DELETE FROM refresh_tokens WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM refresh_tokens WHERE expires_at <= now() AND ${LOCKED}
-        ORDER BY expires_at LIMIT $1::int FOR UPDATE SKIP LOCKED))
-      RETURNING 1
-    )
-    SELECT count(*)::int AS count FROM purged`,
+  text: purge('refresh_tokens', 'expires_at <= now()', 'expires_at'),
   values: (batch: number) => [batch],
-  row: purged
+  row
 })
 
 /** Deletes up to `batch` expired counters. */
 export const purgeCounters = statement({
   name: 'purge_counters',
-  text: `WITH purged AS (
-      DELETE FROM rate_limits WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM rate_limits WHERE expire <= extract(epoch FROM now()) * 1000 AND ${LOCKED}
-        ORDER BY expire LIMIT $1::int FOR UPDATE SKIP LOCKED))
-      RETURNING 1
-    )
-    SELECT count(*)::int AS count FROM purged`,
+  text: purge('rate_limits', 'expire <= extract(epoch FROM now()) * 1000', 'expire'),
   values: (batch: number) => [batch],
-  row: purged
+  row
+})
+
+/** Deletes a counter that was taken back to 0, unless it was increased again. */
+export const deleteZeroCounter = statement({
+  name: 'delete_zero_counter',
+  text: 'DELETE FROM rate_limits WHERE key = $1::text AND points <= 0',
+  values: (key: string) => [key],
+  row: Type.Object({})
+})
+
+/** Deletes up to `batch` networks that a user has not signed in from for 30 days. */
+export const purgeNetworks = statement({
+  name: 'purge_networks',
+  text: purge('known_networks', 'last_seen_at <= now() - interval \'30 days\'', 'last_seen_at'),
+  values: (batch: number) => [batch],
+  row
+})
+
+/** Deletes up to `batch` audit events that are older than a number of days, at least 90. The trigger rejects others. */
+export const purgeAuditEvents = statement({
+  name: 'purge_audit_events',
+  text: purge('audit_events', 'created_at <= now() - make_interval(days => greatest($2::int, 90))', 'created_at'),
+  values: (batch: number, days: number) => [batch, days],
+  row
 })

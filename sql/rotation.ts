@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { RefreshClaims } from '../src/tokens/refresh-token.ts'
+import { expiryOf } from './sessions.ts'
 import { statement } from './statement.ts'
 import { selectRoles, Roles } from './users.ts'
 
@@ -16,8 +17,7 @@ export interface RotationRules {
 // $1 user, $2 session, $3 generation of the presented token, $4 grace, $5 idle. Times are compared by the clock of the
 // database, so that replicas need not agree on the time.
 const SESSION = 'user_id = $1::bigint AND id = $2::uuid'
-const ALIVE = `(expires_at > now()
-  AND ($5::int = 0 OR last_used_at > now() - make_interval(secs => $5::int)))`
+const ALIVE = `(${expiryOf('$5::int')} > now())`
 // A generation ahead of the row is accepted: the service signed that token, so a failover lost the row's last commit.
 // superseded_at covers 8 generations. For an older one the element is NULL, and the token counts as reused, even within
 // its grace.
@@ -30,8 +30,8 @@ const parameters = ({ userId, sessionId, generation }: RefreshClaims, { grace, i
 /**
  * A refresh, as one conditional UPDATE: of concurrent refreshes, each sees the result of the one before. (A SELECT
  * followed by an UPDATE let 18 of 20 succeed.) No indexed column changes, so the update is HOT. Presenting the same
- * token again only changes last_used_at. If there is no row, the token is rejected, and `endRejectedSession` returns
- * the reason.
+ * token again only changes last_used_at. A disabled user has a session only if it was inserted by hand. If there
+ * is no row, the token is rejected, and `endRejectedSession` returns the reason.
  */
 export const rotateSession = statement({
   name: 'rotate_session',
@@ -42,6 +42,7 @@ export const rotateSession = statement({
         ELSE superseded_at END,
       last_used_at = now()
     WHERE ${SESSION} AND ${ALIVE} AND ${ACCEPTED}
+      AND EXISTS (SELECT FROM users WHERE users.id = $1::bigint AND disabled_at IS NULL)
     RETURNING generation, expires_at AS "expiresAt", ${selectRoles('$1::bigint')} AS roles`,
   values: (presented: RefreshClaims, rules: RotationRules) => [...parameters(presented, rules), rules.step],
   row: Type.Object({ generation: Type.Integer(), expiresAt: Type.Date(), roles: Roles })

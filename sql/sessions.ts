@@ -12,6 +12,8 @@ interface NewSession {
   /** seconds */
   ttl: number
   ip: string
+  /** the network of the address */
+  network: string
   userAgent: string | null
   /** maximum number of sessions of the user; the oldest ones beyond it end */
   maxSessions: number
@@ -21,7 +23,7 @@ interface NewSession {
  * Opens a session, and returns the roles that the user has by then. Returns no row if the user was deleted or disabled,
  * or the password changed, since the password was verified. FOR SHARE waits for such a change in progress, and makes a
  * later one wait for this session, which it then ends. Session ids begin with the time, so the oldest sessions have the
- * smallest ids.
+ * smallest ids. The network becomes a known one; most sign-ins of a day change nothing there.
  */
 export const insertSession = statement({
   name: 'insert_session',
@@ -30,30 +32,46 @@ export const insertSession = statement({
     ), surplus AS (
       DELETE FROM refresh_tokens USING verified WHERE user_id = $1::bigint AND refresh_tokens.id IN (
         SELECT id FROM refresh_tokens WHERE user_id = $1::bigint ORDER BY id DESC OFFSET $7::int - 1)
+    ), known AS (
+      INSERT INTO known_networks (user_id, network) SELECT verified.id, $8::text FROM verified
+      ON CONFLICT (user_id, network) DO UPDATE SET last_seen_at = now()
+        WHERE known_networks.last_seen_at < now() - interval '1 day'
     )
     INSERT INTO refresh_tokens (user_id, id, expires_at, ip, user_agent)
     SELECT verified.id, $2::uuid, now() + make_interval(secs => $3::int), $4::text, $5::text FROM verified
     RETURNING expires_at AS "expiresAt", ${selectRoles('$1::bigint')} AS roles`,
   values: (session: NewSession) => [
     session.userId, session.sessionId, session.ttl, session.ip, session.userAgent, session.passwordHash,
-    session.maxSessions
+    session.maxSessions, session.network
   ],
   row: Type.Object({ expiresAt: Type.Date(), roles: Roles })
 })
 
-/** The current roles and the expiry of a session. Returns no row if it ended, or its user is disabled or deleted. */
+/**
+ * The SQL of when a session expires: at its end or, with an idle time, that long after its last refresh.
+ * @param idle the SQL of the idle time in seconds; 0 for none
+ */
+export const expiryOf = (idle: string) =>
+  `CASE ${idle} WHEN 0 THEN expires_at ELSE least(expires_at, last_used_at + make_interval(secs => ${idle})) END`
+
+/**
+ * The current roles and the expiry of a session. Returns no row if it ended, or its user is disabled or deleted.
+ * @param idle seconds without a refresh after which a session expires; 0 disables it
+ */
 export const liveSession = statement({
   name: 'live_session',
-  text: `SELECT expires_at AS "expiresAt", ${selectRoles('$1::bigint')} AS roles
+  text: `SELECT ${expiryOf('$3::int')} AS "expiresAt", ${selectRoles('$1::bigint')} AS roles
     FROM refresh_tokens JOIN users ON users.id = refresh_tokens.user_id
-    WHERE user_id = $1::bigint AND refresh_tokens.id = $2::uuid AND expires_at > now() AND disabled_at IS NULL`,
-  values: (userId: number, sessionId: string) => [userId, sessionId],
+    WHERE user_id = $1::bigint AND refresh_tokens.id = $2::uuid AND ${expiryOf('$3::int')} > now()
+      AND disabled_at IS NULL`,
+  values: (userId: number, sessionId: string, idle: number) => [userId, sessionId, idle],
   row: Type.Object({ expiresAt: Type.Date(), roles: Roles })
 })
 
 /**
  * Locks the user and the session of a request until the end of the transaction, the user first, as every other
- * transaction does. Returns no row if the session ended, or its user is disabled or deleted.
+ * transaction does. Returns no row if the session ended, or its user is disabled or deleted. An idle session is left to
+ * the guard, which has just admitted it.
  */
 export const lockCaller = statement({
   name: 'lock_caller',

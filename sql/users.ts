@@ -73,18 +73,21 @@ export const usersPageByRole = statement({
   row: UserRow
 })
 
-/** The user who signs in, by username in any case. */
+/** The user who signs in, by username in any case, and whether the user has signed in from this network before. */
 export const credentialsByUsername = statement({
   name: 'credentials_by_username',
-  text: `SELECT id, username, email, password_hash AS "passwordHash", disabled_at IS NOT NULL AS disabled
+  text: `SELECT id, username, email, password_hash AS "passwordHash", disabled_at IS NOT NULL AS disabled,
+      EXISTS (SELECT FROM known_networks WHERE user_id = users.id AND network = $2::text
+        AND last_seen_at > now() - interval '30 days') AS "isKnown"
     FROM users WHERE lower(username COLLATE "C") = lower($1::text COLLATE "C")`,
-  values: (username: string) => [username],
+  values: (username: string, network: string) => [username, network],
   row: Type.Object({
     id: Type.Integer(),
     username: Type.String(),
     email: Type.String(),
     passwordHash: Type.String(),
-    disabled: Type.Boolean()
+    disabled: Type.Boolean(),
+    isKnown: Type.Boolean()
   })
 })
 

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 
 /**
@@ -7,3 +8,7 @@ import type { FastifyRequest } from 'fastify'
  */
 export const clientAddress = ({ ip, socket }: Pick<FastifyRequest, 'ip' | 'socket'>): string =>
   isIP(ip) ? ip : socket.remoteAddress ?? 'unknown'
+
+/** The client's address, or the /64 network of an IPv6 address, which one client usually has. */
+export const clientNetwork = (request: Pick<FastifyRequest, 'ip' | 'socket'>): string =>
+  normalizeIP(clientAddress(request))

@@ -77,8 +77,8 @@ export const settings = Type.Object({
   ACCESS_TOKEN_TTL: seconds(1, 86400, 3600, 'Lifetime of an access token.'),
   REFRESH_TOKEN_TTL: seconds(1, 31536000, 86400, 'Lifetime of a session, counted from sign-in. A refresh never ' +
     'extends it.'),
-  REFRESH_IDLE_TTL: seconds(0, 31536000, 0, 'Time without a refresh after which a session can no longer be refreshed; 0 ' +
-    'disables it.'),
+  REFRESH_IDLE_TTL: seconds(0, 31536000, 0, 'Time without a refresh after which a session ends, with its access tokens; 0 ' +
+    'disables it. Clients need one longer than ACCESS_TOKEN_TTL: they refresh when their access token has expired.'),
   REFRESH_ROTATION: oneOf(['lenient', 'strict', 'off'], {
     description: '`lenient`: a refresh token is valid until its successor is used. `strict`: until REFRESH_GRACE ' +
       'after its first use. `off`: one fixed token per session.',
@@ -97,6 +97,8 @@ export const settings = Type.Object({
     'invalidations. If that connection is lost, cached sessions are used for at most this long plus half a second.'),
   HOUSEKEEPING_INTERVAL: seconds(0, 86400, 60, 'Interval between purges of expired sessions and counters; 0 disables ' +
     'purging.'),
+  AUDIT_RETENTION: integer(0, 36500, 0, 'Age at which housekeeping deletes audit events; less than 90 counts as 90, and 0 ' +
+    'keeps them.', 'days'),
   PASSWORD_MIN_LENGTH: integer(1, 128, 8, 'Minimum length of a new password.', 'characters'),
   PASSWORD_BLOCKLIST: oneOf(['on', 'off'], {
     description: 'Rejects new passwords that are common, or made of the username, the e-mail address or the name of ' +
@@ -112,6 +114,8 @@ export const settings = Type.Object({
     'the limit.'),
   RATE_LIMIT_SIGNIN: integer(0, 1_000_000, 600, 'Maximum number of sign-ins per minute and address; 0 disables ' +
     'the limit.'),
+  RATE_LIMIT_SIGNIN_FAILURES: integer(0, 1_000_000, 60, 'Maximum number of failed sign-ins per minute and address, over ' +
+    'all users, unless they have signed in from there before; 0 disables the limit.'),
   RATE_LIMIT_REFRESH: integer(0, 1_000_000, 600, 'Maximum number of refreshes per minute and session, and of ' +
     'refreshes without a valid token per minute and address; 0 disables the limit.'),
   SIGNUP_ROLES: Type.Array(oneOf(roles), {

@@ -169,3 +169,45 @@ test('a transaction that loses its connection is rolled back, and is DATABASE_UN
   }), { code: 'DATABASE_UNAVAILABLE' })
   t.strictSame(await sql('SELECT FROM users'), [])
 })
+
+/** Makes the first audit events fail as a conflict with another transaction does. A sequence is not rolled back. */
+const conflicts = async (service: TestApp, count: number) => await service.sql(`
+  CREATE SEQUENCE attempts MINVALUE -100 START 1;
+  CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    IF nextval('attempts') <= ${count} THEN
+      RAISE EXCEPTION 'could not serialize access' USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN NEW;
+  END
+  $$;
+  CREATE TRIGGER conflict BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION conflict()`)
+
+test('a statement or transaction that conflicts with another one is tried again, and then gets 503', async t => {
+  const service = await startApp(t)
+  await service.signUp('ada', ['admin'])
+  await service.signUp('bob')
+  const { accessToken } = await service.signIn('ada')
+  await conflicts(service, 3)
+  const change = async () => await service.as(accessToken, 'PUT', '/api/users/2/roles', { roles: ['moderator'] })
+  t.equal((await change()).status, 200)
+  t.strictSame(await service.sql('SELECT last_value::int AS tried FROM attempts'), [{ tried: 4 }])
+  await service.sql('ALTER SEQUENCE attempts RESTART')
+  await service.signUp('carl')
+  await service.sql('ALTER SEQUENCE attempts RESTART WITH -100')
+  const response = await change()
+  t.strictSame([response.status, response.body], [503, unavailable])
+  t.strictSame(await service.sql('SELECT username FROM users ORDER BY id'),
+    ['ada', 'bob', 'carl'].map(username => ({ username })))
+})
+
+test('a schema that a role puts before the service\'s redirects no trigger', async t => {
+  const service = await startApp(t)
+  await service.signUp('alice')
+  const { accessToken } = await service.signIn('alice')
+  await service.sql(`CREATE SCHEMA trap; CREATE TABLE trap.refresh_tokens (user_id bigint);
+    SET search_path = trap, public; UPDATE public.users SET disabled_at = now()`)
+  t.strictSame(await service.sql('SELECT FROM refresh_tokens'), [])
+  await until('the notification', async () =>
+    (await service.as(accessToken, 'GET', '/api/test/user')).status === 401)
+})

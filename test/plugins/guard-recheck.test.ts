@@ -108,9 +108,9 @@ for (const [revoked, sql] of [DISABLED, ENDED, EXPIRED, DELETED, DEMOTED]) {
     const ada = await setUp(service)
     const hash = service.app.passwords.hash
     t.intercept(service.app.passwords, 'hash', {
-      value: async (password: string) => {
+      value: async (...args: Parameters<typeof hash>) => {
         await service.sql(sql)
-        return await hash(password)
+        return await hash(...args)
       }
     })
     const body = { ...signUpBody('mallory'), roles: ['admin'] }

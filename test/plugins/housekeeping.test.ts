@@ -29,6 +29,35 @@ test('expired counters are purged', async t => {
   t.strictSame(await service.sql('SELECT key FROM rate_limits ORDER BY key'), [{ key: 'lasting' }, { key: 'new' }])
 })
 
+test('a counter that is taken back to 0 is deleted', async t => {
+  const service = await shareApp(t)
+  const counter = service.app.createCounter({ name: 'tests', duration: 60 })
+  await counter.add('a', 2)
+  await counter.add('a', -1)
+  t.strictSame(await service.sql('SELECT key, points FROM rate_limits'), [{ key: 'tests:a', points: 1 }])
+  await counter.add('a', -1)
+  t.strictSame(await service.sql('SELECT key FROM rate_limits'), [])
+})
+
+test('networks are purged 30 days after the last sign-in from them', async t => {
+  const service = await shareApp(t)
+  await service.signUp('alice')
+  await service.sql(`INSERT INTO known_networks (user_id, network, last_seen_at) VALUES
+    (1, 'old', now() - interval '31 days'), (1, 'new', now() - interval '29 days')`)
+  t.equal(await service.app.purge(), 1)
+  t.strictSame(await service.sql('SELECT network FROM known_networks'), [{ network: 'new' }])
+})
+
+for (const [AUDIT_RETENTION, kept] of [[0, 4], [120, 3], [1, 2]] as const) {
+  test(`with AUDIT_RETENTION=${AUDIT_RETENTION}, ${kept} of four audit events are kept`, async t => {
+    const service = await shareApp(t, { AUDIT_RETENTION })
+    await service.sql(`INSERT INTO audit_events (event, user_id, created_at)
+      SELECT 'user_created', 1, now() - make_interval(days => days) FROM unnest(ARRAY[0, 89, 91, 121]) AS days`)
+    t.equal(await service.app.purge(), 4 - kept)
+    t.equal((await service.sql('SELECT FROM audit_events')).length, kept)
+  })
+}
+
 test('one replica purges at a time', async t => {
   const service = await shareApp(t)
   await service.signUp('alice')

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { createDatabase, PASSWORD, type TestApp } from '../support/app.ts'
+import { createDatabase, PASSWORD, type SignedIn, type TestApp } from '../support/app.ts'
 import { shareApp } from '../support/shared-app.ts'
 
 const throttled = { message: 'Too many wrong passwords. Please wait and try again.', code: 'SIGNIN_THROTTLED' }
@@ -35,9 +35,9 @@ test('during a delay even the right password is rejected; afterwards it signs in
   let verified = 0
   const verify = service.app.passwords.verify
   t.intercept(service.app.passwords, 'verify', {
-    value: async (hash: string | undefined, password: string) => {
+    value: async (...args: Parameters<typeof verify>) => {
       verified++
-      return await verify(hash, password)
+      return await verify(...args)
     }
   })
   t.strictSame(await outcome(service, 'alice', PASSWORD), [429, '30'])
@@ -109,9 +109,9 @@ test('a sign-in that could not be verified is not counted', async t => {
 test('the table does not contain usernames', async t => {
   const service = await shareApp(t)
   await guess(service, 'hunter2-typed-in-the-wrong-field')
-  const rows = await service.sql('SELECT key FROM rate_limits')
-  t.equal(rows.length, 1)
-  t.match(rows, [{ key: /^failures:[\w-]{43}$/ }])
+  const rows = await service.sql('SELECT key FROM rate_limits ORDER BY key')
+  t.equal(rows.length, 2)
+  t.match(rows, [{ key: 'failed:127.0.0.1' }, { key: /^failures:[\w-]{43}$/ }])
 })
 
 test('failed sign-ins and the start of a delay are security events, without the username', async t => {
@@ -129,4 +129,62 @@ test('failed sign-ins and the start of a delay are security events, without the 
     { event: 'authn_login_fail', level: 40, userId: undefined, ip: '127.0.0.1' }
   ])
   t.notMatch(JSON.stringify(service.logs), 'hunter2')
+})
+
+/** Signs in from an address, as a trusted proxy forwards it. */
+const signInFrom = async (service: TestApp, address: string, password: string) => await service.post(
+  '/api/auth/signin', { username: 'alice', password }, { 'x-forwarded-for': address })
+
+const OWNER = '2001:db8:1:2::a'
+
+/** Alice has signed in from OWNER, and an attacker has used up the budget of everybody else. */
+async function attacked (service: TestApp) {
+  await service.signUp('alice')
+  const response = await signInFrom(service, OWNER, PASSWORD)
+  for (let i = 0; i < 11; i++) await signInFrom(service, `198.51.100.${i}`, 'wrong horse')
+  return response.json<SignedIn>()
+}
+
+test('while somebody guesses without pause, the owner signs in from a known network and changes the password', async t => {
+  const service = await shareApp(t, { TRUST_PROXY: ['loopback'] })
+  let { accessToken } = await attacked(service)
+  const owner: number[] = []
+  const attacker: number[] = []
+  for (let i = 0; i < 15; i++) {
+    attacker.push((await signInFrom(service, '198.51.100.1', 'wrong horse')).status)
+    // Another address of the same /64 network.
+    owner.push((await signInFrom(service, `2001:db8:1:2::${i}`, PASSWORD)).status)
+  }
+  const body = { currentPassword: PASSWORD, newPassword: 'battery staple' }
+  const changed = await service.as(accessToken, 'PUT', '/api/users/me/password', body)
+  owner.push(changed.status)
+  accessToken = changed.json<SignedIn>().accessToken
+  owner.push((await service.as(accessToken, 'DELETE', '/api/users/me', { password: 'battery staple' })).status)
+  t.strictSame(owner, Array(17).fill(200))
+  t.strictSame(new Set(attacker), new Set([429]))
+})
+
+test('guesses from a known network have a budget, which a success elsewhere does not reset', async t => {
+  const service = await shareApp(t, { TRUST_PROXY: ['loopback'] })
+  await service.signUp('alice')
+  await signInFrom(service, OWNER, PASSWORD)
+  for (let i = 0; i < 10; i++) t.equal((await signInFrom(service, OWNER, 'wrong horse')).status, 401)
+  t.equal((await signInFrom(service, OWNER, PASSWORD)).status, 429)
+  t.equal((await signInFrom(service, '203.0.113.1', PASSWORD)).status, 200)
+  t.equal((await signInFrom(service, OWNER, PASSWORD)).status, 429)
+  t.match(service.logs.filter(line => line['event'] === 'authn_login_fail_max'), [{ userId: 1, ip: OWNER }])
+})
+
+test('a network is known for 30 days after the last sign-in from it, for that user only', async t => {
+  const service = await shareApp(t, { TRUST_PROXY: ['loopback'] })
+  await attacked(service)
+  await service.signUp('bob')
+  await service.sql('UPDATE known_networks SET last_seen_at = now() - interval \'29 days\'')
+  t.equal((await signInFrom(service, OWNER, PASSWORD)).status, 200)
+  t.match(await service.sql('SELECT now() - last_seen_at < interval \'1 h\' AS renewed FROM known_networks'),
+    [{ renewed: true }])
+  await service.sql('UPDATE known_networks SET last_seen_at = now() - interval \'31 days\'')
+  t.equal((await signInFrom(service, OWNER, PASSWORD)).status, 429)
+  await service.sql('UPDATE known_networks SET user_id = 2, last_seen_at = now()')
+  t.equal((await signInFrom(service, OWNER, PASSWORD)).status, 429)
 })

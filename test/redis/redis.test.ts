@@ -54,6 +54,17 @@ test('with REDIS_URL requests are counted there', async t => {
   t.strictSame(statuses, [200, 200, 429])
 })
 
+test('a counter in Redis that is taken back to 0 is deleted', async t => {
+  const { url: REDIS_URL } = await startRedis(t, await freePort())
+  const { app } = await startApp(t, { REDIS_URL })
+  const counter = app.createCounter({ name: 'tests', duration: 60 })
+  await counter.add('a', 2)
+  await counter.add('a', -1)
+  t.strictSame(await app.redis?.keys('*'), ['gatehouse:tests:a'])
+  await counter.add('a', -1)
+  t.strictSame(await app.redis?.keys('*'), [])
+})
+
 test('while Redis is unavailable, sign-ins get 503, requests with a token do not, and afterwards sign-ins succeed', async t => {
   const port = await freePort()
   const redis = await startRedis(t, port)

@@ -120,7 +120,7 @@ export async function startApp (t: Test, overrides: Partial<Config> = {}): Promi
       method, url: path, headers: { 'x-access-token': token }, ...payload && { payload }
     }),
     async signUp (name, roles = ['user']) {
-      const passwordHash = await app.passwords.hash(PASSWORD)
+      const passwordHash = await app.passwords.hash(PASSWORD, '127.0.0.1')
       const user = { username: name, email: `${name}@example.com`, passwordHash, roles: roles.filter(isRole) }
       await app.db.query(insertUser(user, { actorId: null, ip: '127.0.0.1' }))
     },

@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { addressOf, perMinute } from '../../../plugins/rate-limits.ts'
+import { perMinute } from '../../../plugins/rate-limits.ts'
+import { clientNetwork } from '../../../src/api/client-address.ts'
 import { Tokens } from '../../../src/api/fields.ts'
 import { presentedToken, RefreshTokenBody } from '../../../src/api/refresh-token-body.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
@@ -12,7 +13,7 @@ export default (async (fastify, { config }) => {
   const { sessions } = fastify
 
   const sessionOrAddress = (request: FastifyRequest): string =>
-    sessions.idOf(String(property(request.body, 'refreshToken'))) ?? addressOf(request)
+    sessions.idOf(String(property(request.body, 'refreshToken'))) ?? clientNetwork(request)
 
   fastify.post('/refreshtoken', {
     config: {

@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import { perMinute } from '../../../plugins/rate-limits.ts'
 import { credentialsByUsername, replacePasswordHash } from '../../../sql/users.ts'
 import { toAuthority } from '../../../src/access.ts'
+import { clientNetwork } from '../../../src/api/client-address.ts'
 import { Email, GivenPassword, GivenUsername, Tokens, Id, Username } from '../../../src/api/fields.ts'
 import { Authorities } from '../../../src/api/roles.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
@@ -25,12 +26,13 @@ export default (async (fastify, { config }) => {
 
   /** The user with this username and password. @throws ApiError */
   async function verifyCredentials (request: FastifyRequest, username: string, password: string) {
-    const find = async () => (await db.query(credentialsByUsername(username)))[0]
-    let user: Awaited<ReturnType<typeof find>>
-    const matches = await fastify.throttleSignIn(username, request, async () => {
-      user = await find()
-      return await passwords.verify(user?.passwordHash, password)
-    })
+    const network = clientNetwork(request)
+    const [user] = await db.query(credentialsByUsername(username, network))
+    const origin = user?.isKnown ? network : undefined
+    const verify = async () => await fastify.throttleSignIn({ username, userId: user?.id, origin }, request,
+      async () => await passwords.verify(user?.passwordHash, password, network))
+    // Users of a known network must not suffer from others there.
+    const matches = origin === undefined ? await fastify.limitFailedSignIns(request, verify) : await verify()
     if (!matches) logSecurityEvent(request, 'authn_login_fail', { userId: user?.id })
     if (!user) throw new ApiError('USER_NOT_FOUND')
     if (!matches) throw new ApiError('PASSWORD_INVALID')
@@ -38,7 +40,7 @@ export default (async (fastify, { config }) => {
       logSecurityEvent(request, 'authn_login_fail', { userId: user.id, reason: 'disabled' })
       throw new ApiError('ACCOUNT_DISABLED')
     }
-    const rehashed = await passwords.rehash(user.passwordHash, password)
+    const rehashed = await passwords.rehash(user.passwordHash, password, network)
     if (!rehashed) return user
     await db.query(replacePasswordHash(user.id, user.passwordHash, rehashed))
     return { ...user, passwordHash: rehashed }
@@ -48,7 +50,9 @@ export default (async (fastify, { config }) => {
     config: {
       access: 'public',
       action: 'sign_in',
-      errors: ['USER_NOT_FOUND', 'PASSWORD_INVALID', 'ACCOUNT_DISABLED', 'SIGNIN_THROTTLED', 'BUSY'],
+      errors: [
+        'USER_NOT_FOUND', 'PASSWORD_INVALID', 'ACCOUNT_DISABLED', 'SIGNIN_THROTTLED', 'TOO_MANY_REQUESTS', 'BUSY'
+      ],
       rateLimit: perMinute(config.RATE_LIMIT_SIGNIN)
     },
     schema: { summary: 'Signs a user in.', body: Body, response: { 200: SignedIn } }

@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { perMinute } from '../../../plugins/rate-limits.ts'
 import { insertUser, isTaken, type NewUser, rejectTaken } from '../../../sql/sign-up.ts'
-import { clientAddress } from '../../../src/api/client-address.ts'
+import { clientAddress, clientNetwork } from '../../../src/api/client-address.ts'
 import { Email, Message, newPassword, Username } from '../../../src/api/fields.ts'
 import { RoleList, toRoles } from '../../../src/api/roles.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
@@ -78,7 +78,7 @@ export default (async (fastify, { config }) => {
 
     // Checked before the costly hash. The unique indexes decide what happens in between.
     await rejectTaken(db, username, email)
-    const passwordHash = await passwords.hash(password)
+    const passwordHash = await passwords.hash(password, clientNetwork(request))
     try {
       const [user] = await create({ username, email, passwordHash, roles }, admin, clientAddress(request))
       logSecurityEvent(request, 'user_created', { userId: user?.id, actorId: admin?.userId ?? null, roles })

@@ -1,7 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import { perMinute } from '../../../plugins/rate-limits.ts'
 import { credentialsById, userById } from '../../../sql/users.ts'
+import { clientNetwork } from '../../../src/api/client-address.ts'
 import { GivenPassword, Message, newPassword, Tokens } from '../../../src/api/fields.ts'
 import { OwnUserResponse, toUserResponse } from '../../../src/api/users.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
@@ -15,14 +17,24 @@ const deleted = { message: 'The user was deleted.' }
 export default (async (fastify, { config }) => {
   const { db, passwords, users } = fastify
 
-  /** Verifies the caller's password again: a stolen access token must not suffice for what follows. */
-  async function verifyPassword (request: FastifyRequest, password: string, failure: SecurityEvent) {
-    const [user] = await db.query(credentialsById(request.caller.userId))
-    // Deleted since the guard has admitted the caller.
+  /** The caller with the hash of the password. @throws ApiError if deleted since the guard has admitted the caller */
+  async function findCaller ({ caller }: FastifyRequest) {
+    const [user] = await db.query(credentialsById(caller.userId))
     if (!user) throw new ApiError('ACCESS_TOKEN_INVALID')
-    const matches = await fastify.throttleSignIn(user.username, request,
-      async () => await passwords.verify(user.passwordHash, password))
-    if (matches) return user
+    return user
+  }
+
+  /**
+   * Verifies the caller's password again: a stolen access token must not suffice for what follows. Wrong ones are
+   * counted per session, so that guesses from elsewhere do not keep the user out.
+   */
+  async function verifyPassword (
+    request: FastifyRequest, user: Awaited<ReturnType<typeof findCaller>>, password: string, failure: SecurityEvent
+  ) {
+    const guess = { username: user.username, userId: user.id, origin: request.caller.sessionId }
+    const matches = await fastify.throttleSignIn(guess, request,
+      async () => await passwords.verify(user.passwordHash, password, clientNetwork(request)))
+    if (matches) return
     logSecurityEvent(request, failure, { userId: user.id })
     throw new ApiError('PASSWORD_INVALID')
   }
@@ -37,7 +49,11 @@ export default (async (fastify, { config }) => {
   })
 
   fastify.put('/me/password', {
-    config: { access: 'signed-in', errors: ['PASSWORD_INVALID', 'PASSWORD_WEAK', 'SIGNIN_THROTTLED', 'BUSY'] },
+    config: {
+      access: 'signed-in',
+      errors: ['PASSWORD_INVALID', 'PASSWORD_WEAK', 'SIGNIN_THROTTLED', 'BUSY'],
+      rateLimit: perMinute(config.RATE_LIMIT_SIGNIN)
+    },
     schema: {
       summary: 'Changes the caller\'s password, ends every session of the caller, and opens a new one.',
       body: Type.Object({
@@ -47,16 +63,19 @@ export default (async (fastify, { config }) => {
       response: { 200: Type.Object({ ...Message(changed.message).properties, ...Tokens }) }
     }
   }, async request => {
-    const user = await verifyPassword(request, request.body.currentPassword, 'authn_password_change_fail')
+    const user = await findCaller(request)
+    // Before the costly verification.
     fastify.rejectWeakPassword(request.body.newPassword, user)
-    const passwordHash = await passwords.hash(request.body.newPassword)
+    await verifyPassword(request, user, request.body.currentPassword, 'authn_password_change_fail')
+    const passwordHash = await passwords.hash(request.body.newPassword, clientNetwork(request))
     return { ...changed, ...await users.changePassword(user.passwordHash, passwordHash, request) }
   })
 
   fastify.delete('/me', {
     config: {
       access: 'signed-in',
-      errors: ['PASSWORD_INVALID', 'SIGNIN_THROTTLED', 'BUSY', 'USER_NOT_FOUND', 'LAST_ADMIN']
+      errors: ['PASSWORD_INVALID', 'SIGNIN_THROTTLED', 'BUSY', 'USER_NOT_FOUND', 'LAST_ADMIN'],
+      rateLimit: perMinute(config.RATE_LIMIT_SIGNIN)
     },
     schema: {
       summary: 'Deletes the caller\'s own user.',
@@ -64,7 +83,7 @@ export default (async (fastify, { config }) => {
       response: { 200: Message(deleted.message) }
     }
   }, async request => {
-    await verifyPassword(request, request.body.password, 'authn_login_fail')
+    await verifyPassword(request, await findCaller(request), request.body.password, 'authn_login_fail')
     await users.remove(request.caller.userId, request)
     return deleted
   })

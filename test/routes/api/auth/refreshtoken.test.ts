@@ -139,6 +139,29 @@ test('a session without a refresh for REFRESH_IDLE_TTL expires, and one with ref
   t.strictSame((await present(first)).body, expired)
 })
 
+test('a session without a refresh for REFRESH_IDLE_TTL ends for its access tokens too, also if it is cached', async t => {
+  const service = await shareApp(t, { REFRESH_IDLE_TTL: 60 })
+  await service.signUp('alice')
+  const { accessToken, refreshToken } = await service.signIn('alice')
+  const status = async () => (await service.as(accessToken, 'GET', '/api/test/user')).status
+  t.equal(await status(), 200)
+  const now = Date.now()
+  t.intercept(Date, 'now', { value: () => now + 60_000 })
+  await service.sql('UPDATE refresh_tokens SET last_used_at = now() - interval \'61 s\'')
+  t.equal(await status(), 401)
+  t.equal((await service.post('/api/auth/refreshtoken', { refreshToken })).status, 403)
+})
+
+test('a session of a disabled user that was inserted by hand cannot be refreshed', async t => {
+  const service = await shareApp(t)
+  await service.signUp('alice')
+  const { refreshToken } = await service.signIn('alice')
+  await service.sql('SET session_replication_role = replica; UPDATE users SET disabled_at = now()')
+  t.strictSame((await service.post('/api/auth/refreshtoken', { refreshToken })).body, {
+    message: 'Refresh token is not in database!', code: 'REFRESH_TOKEN_UNKNOWN'
+  })
+})
+
 test('lenient: the token of the sign-in is valid for the whole session, always with the same successor', async t => {
   const service = await shareApp(t)
   const { first, successor, later } = await session(service)

@@ -51,9 +51,9 @@ test('a user who is deleted while the password is verified is not found', async 
   await signUp('alice')
   const verify = app.passwords.verify
   t.intercept(app.passwords, 'verify', {
-    value: async (hash: string | undefined, password: string) => {
+    value: async (...args: Parameters<typeof verify>) => {
       await sql('DELETE FROM users')
-      return await verify(hash, password)
+      return await verify(...args)
     }
   })
   const response = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
@@ -88,8 +88,8 @@ test('only the right password reveals that a user is disabled', async t => {
 const afterVerifying = (t: Test, { app }: TestApp, act: () => Promise<unknown>) => {
   const verify = app.passwords.verify
   t.intercept(app.passwords, 'verify', {
-    value: async (hash: string | undefined, password: string) => {
-      const matches = await verify(hash, password)
+    value: async (...args: Parameters<typeof verify>) => {
+      const matches = await verify(...args)
       await act()
       return matches
     }
@@ -99,7 +99,7 @@ const afterVerifying = (t: Test, { app }: TestApp, act: () => Promise<unknown>) 
 test('a password that is changed while it is verified is verified again', async t => {
   const service = await shareApp(t)
   await service.signUp('alice')
-  const other = await service.app.passwords.hash('battery staple')
+  const other = await service.app.passwords.hash('battery staple', '127.0.0.1')
   afterVerifying(t, service, async () => await service.sql('UPDATE users SET password_hash = $1', [other]))
   const response = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
   t.equal(response.status, 401)
@@ -119,7 +119,7 @@ test('a sign-in whose user keeps changing gets 503 and Retry-After', async t => 
   const service = await shareApp(t)
   await service.signUp('alice')
   afterVerifying(t, service, async () =>
-    await service.sql('UPDATE users SET password_hash = $1', [await service.app.passwords.hash(PASSWORD)]))
+    await service.sql('UPDATE users SET password_hash = $1', [await service.app.passwords.hash(PASSWORD, '127.0.0.1')]))
   const response = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
   t.equal(response.status, 503)
   t.equal(response.headers['retry-after'], '1')
