@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import fp from 'fastify-plugin'
 import pg from 'pg'
 import { type Database, toDatabase } from '../sql/database.ts'
-import { isTransient } from '../sql/errors.ts'
+import { isPermissionDenied, isTransient } from '../sql/errors.ts'
 import { migrate } from '../sql/migrate.ts'
 import { Backoff } from '../src/backoff.ts'
 import type { Config } from '../src/config/read-settings.ts'
@@ -30,6 +30,10 @@ async function prepare (config: Config, log: FastifyBaseLogger): Promise<void> {
       if (applied.length > 0) log.info({ applied }, 'database migrated')
       return
     } catch (error) {
+      if (isPermissionDenied(error)) {
+        throw new Error('The database needs migrations, which the role of DATABASE_URL may not apply. Run `npm run ' +
+          `migrate\` with the role that owns the tables. ${errorMessage(error)}`, { cause: error })
+      }
       if (!isTransient(error)) throw error
       const delay = backoff.next()
       if (Date.now() + delay > deadline) {

@@ -11,6 +11,9 @@ const CONFIGURATION = /^(28|3D)/
 
 const UNIQUE_VIOLATION = '23505'
 
+/** insufficient_privilege */
+const PERMISSION_DENIED = /^42501$/
+
 const hasState = (error: unknown, pattern: RegExp): boolean =>
   error instanceof pg.DatabaseError && pattern.test(String(error.code))
 
@@ -26,6 +29,8 @@ export const isStatementError = (error: unknown): boolean =>
 const CONFLICT = /^40(001|P01)$/
 
 export const isConflict = (error: unknown): boolean => hasState(error, CONFLICT)
+
+export const isPermissionDenied = (error: unknown): boolean => hasState(error, PERMISSION_DENIED)
 
 /** Errors of the network, by code. Others, such as a certificate of another host, do not pass by waiting. */
 const NETWORK = [

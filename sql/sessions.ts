@@ -116,3 +116,12 @@ export const endSessions = statement({
   values: (userId: number) => [userId],
   row: ended
 })
+
+/** Ends up to `batch` sessions of any users. */
+export const endSomeSessions = statement({
+  name: 'end_some_sessions',
+  text: `DELETE FROM refresh_tokens WHERE ctid = ANY (ARRAY(SELECT ctid FROM refresh_tokens LIMIT $1::int FOR UPDATE))
+    RETURNING id`,
+  values: (batch: number) => [batch],
+  row: ended
+})

@@ -67,9 +67,8 @@ let start: (() => Promise<void>) | undefined
 try {
   loadEnvFile()
   const [, script = '', command, ...args] = process.argv
-  const context = { invocation: invocationOf(process.env, script), settings: () => readSettings(process.env) }
   if (command === undefined) start = await prepare()
-  else console.log(await runCommand(command, args, context))
+  else console.log(await runCommand(command, args, { invocation: invocationOf(process.env, script), env: process.env }))
 } catch (error) {
   printError(error)
   process.exitCode = 1

@@ -12,7 +12,7 @@ export type Invocation = (command: string) => string
 export function invocationOf (env: Record<string, string | undefined>, script: string): Invocation {
   const { npm_command: npmCommand, npm_lifecycle_event: npmScript = '' } = env
   if (npmCommand === 'exec') return command => `npx gatehouse ${command}`.trim()
-  if (['start', 'create-admin', 'keys', 'keys:new'].includes(npmScript)) {
+  if (['start', 'create-admin', 'keys', 'keys:new', 'migrate', 'sign-out-everybody'].includes(npmScript)) {
     return command => command === '' ? 'npm start --' : `npm run ${command} --`
   }
   const typed = basename(script) === 'gatehouse' ? 'gatehouse' : `node ${relative(process.cwd(), script)}`
@@ -24,6 +24,8 @@ export const usage = (invocation: Invocation): string => `Usage:
   ${invocation('')}   start the service
   ${invocation('create-admin')} --username NAME --email ADDRESS   create an admin
   ${invocation('keys')} new|promote|remove|list   maintain the file of JWT_KEYS_FILE
+  ${invocation('migrate')}   apply pending migrations
+  ${invocation('sign-out-everybody')}   end every session
   ${invocation('')} --help | --version
 
 Settings are environment variables, or lines of a file .env in the working directory. Without DATABASE_URL the service

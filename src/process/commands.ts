@@ -1,13 +1,14 @@
-import type { Settings } from '../config/settings.ts'
+import { readSettings } from '../config/read-settings.ts'
 import { type Invocation, usage, version } from './command-line.ts'
 import { runCreateAdmin } from './create-admin.ts'
+import { runMigrate, runSignOutEverybody } from './database-commands.ts'
 import { runKeys } from './keys-command.ts'
 import { promptPassword } from './password-prompt.ts'
 
 interface Context {
   invocation: Invocation
-  /** reads the settings; not called by the commands that need none */
-  settings: () => Settings
+  /** the settings as text; not read by the commands that need none */
+  env: Record<string, string | undefined>
 }
 
 /**
@@ -15,10 +16,13 @@ interface Context {
  * @returns the text to print
  * @throws Error that says what is wrong, and how the command is used
  */
-export async function runCommand (command: string, args: string[], { invocation, settings }: Context): Promise<string> {
+export async function runCommand (command: string, args: string[], { invocation, env }: Context): Promise<string> {
+  const settings = () => readSettings(env)
   if (command === '--version' || command === '-v') return version()
   if (command === '--help' || command === '-h') return usage(invocation)
   if (command === 'keys') return runKeys(args, invocation)
+  if (command === 'migrate' && args.length === 0) return await runMigrate(env['DATABASE_URL'])
+  if (command === 'sign-out-everybody' && args.length === 0) return await runSignOutEverybody(settings())
   if (command === 'create-admin') {
     const readPassword = async () => await promptPassword(process.stdin, process.stderr)
     return await runCreateAdmin(settings, args, { invocation, readPassword })

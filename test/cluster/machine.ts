@@ -13,7 +13,7 @@ import { until } from '../support/wait.ts'
 
 const exec = promisify(execFile)
 
-const ROOT = join(import.meta.dirname, '..', '..')
+export const ROOT = join(import.meta.dirname, '..', '..')
 
 /** Debian's newest PostgreSQL. */
 export const POSTGRES_BIN = readdirSync('/usr/lib/postgresql').map(Number).sort((a, b) => b - a)

@@ -1,0 +1,41 @@
+import { migrate } from '../../sql/migrate.ts'
+import { endSomeSessions } from '../../sql/sessions.ts'
+import { buildApp } from '../app.ts'
+import type { Settings } from '../config/settings.ts'
+import { completeSettings } from './development-mode.ts'
+
+/**
+ * The command `migrate`, for a database whose tables belong to another role than the service's. It needs no secrets.
+ * @param url DATABASE_URL
+ * @returns the text to print
+ * @throws Error if there is none, and what `migrate` throws
+ */
+export async function runMigrate (url: string | undefined): Promise<string> {
+  if (!url) throw new Error('Set DATABASE_URL to the database, with the role that owns its tables.')
+  const applied = await migrate(url)
+  return applied.length === 0 ? 'The database is up to date.' : `Applied: ${applied.join(', ')}`
+}
+
+/** Rows per statement: few enough that no request waits noticeably for their locks. */
+const BATCH = 1000
+
+/**
+ * The command `sign-out-everybody`. It works beside a running service, also in development mode.
+ * @returns the text to print
+ */
+export async function runSignOutEverybody (settings: Settings): Promise<string> {
+  const { config, close } = await completeSettings(settings, { share: true })
+  const app = await buildApp({ ...config, LOG_LEVEL: 'silent' })
+  try {
+    let total = 0
+    let count = BATCH
+    while (count === BATCH) {
+      count = (await app.db.query(endSomeSessions(BATCH))).length
+      total += count
+    }
+    return `Sessions ended: ${total}`
+  } finally {
+    await app.close()
+    await close()
+  }
+}
