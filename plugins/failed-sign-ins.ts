@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import { clientNetwork } from '../src/api/client-address.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
-import { logSecurityEvent } from '../src/telemetry/security-events.ts'
+import { createQuietLog } from '../src/telemetry/security-events.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -25,6 +25,7 @@ const MINUTE = 60
  * with the first one of its own.
  */
 export default fp<{ config: Config }>(async function failedSignIns (fastify, { config }) {
+  const logQuietly = createQuietLog()
   const counter = fastify.createCounter({ name: 'failed', duration: MINUTE })
   /** Networks beyond the limit, and when their count restarts, in milliseconds since the Unix epoch. */
   const blocked = new LRUCache<string, number>({ max: 10_000, ttl: MINUTE * 1000 })
@@ -37,9 +38,8 @@ export default fp<{ config: Config }>(async function failedSignIns (fastify, { c
     if (matches || config.RATE_LIMIT_SIGNIN_FAILURES === 0) return matches
     const count = await counter.add(network)
     if (count.total >= config.RATE_LIMIT_SIGNIN_FAILURES) {
-      if (!blocked.has(network)) {
-        logSecurityEvent(request, 'excess_rate_limit_exceeded', { route: request.routeOptions.url, failures: count.total })
-      }
+      const fields = { route: request.routeOptions.url, failures: count.total }
+      logQuietly(request, 'excess_rate_limit_exceeded', network, fields)
       blocked.set(network, Date.now() + count.msLeft, { ttl: Math.max(1, count.msLeft) })
     }
     return false

@@ -4,10 +4,12 @@ import type { Queryable } from '../sql/database.ts'
 import { lockCaller } from '../sql/sessions.ts'
 import { lockRoles } from '../sql/users.ts'
 import { type Access, denial, isAccess, policies } from '../src/access.ts'
+import { clientNetwork } from '../src/api/client-address.ts'
 import { prependHook } from '../src/api/route-hooks.ts'
 import { ApiError } from '../src/errors.ts'
-import { logSecurityEvent } from '../src/telemetry/security-events.ts'
+import { createQuietLog } from '../src/telemetry/security-events.ts'
 import type { SessionEntry } from '../src/tokens/session-cache.ts'
+import { property } from '../src/unknown.ts'
 import type { AccessClaims } from './jwt.ts'
 
 declare module 'fastify' {
@@ -52,6 +54,7 @@ function tokenOf (request: FastifyRequest): string {
 export default fp(async function guard (fastify) {
   const { accessTokens, sessionCache } = fastify
   const callers = new WeakMap<FastifyRequest, SessionEntry>()
+  const logQuietly = createQuietLog()
 
   fastify.decorate('identify', async request => {
     const claims = accessTokens.verify(tokenOf(request))
@@ -76,15 +79,20 @@ export default fp(async function guard (fastify) {
     }
   })
 
+  function rejected (request: FastifyRequest, reason: 'forged' | 'revoked'): ApiError {
+    logQuietly(request, 'authn_token_rejected', clientNetwork(request), { reason, route: request.routeOptions.url })
+    return new ApiError('ACCESS_TOKEN_INVALID')
+  }
+
   /** Decides by the roles that the session has now, not by those in the token: changes apply to the next request. */
   function admit (request: FastifyRequest, access: Access, session: SessionEntry | undefined): ApiError | undefined {
-    if (!session) return new ApiError('ACCESS_TOKEN_INVALID')
+    if (!session) return rejected(request, 'revoked')
     const denied = denial(access, session.roles)
     if (!denied) {
       callers.set(request, session)
       return undefined
     }
-    logSecurityEvent(request, 'authz_fail', { userId: session.userId, route: request.routeOptions.url })
+    logQuietly(request, 'authz_fail', session.userId, { userId: session.userId, route: request.routeOptions.url })
     return new ApiError(denied)
   }
 
@@ -105,7 +113,7 @@ export default fp(async function guard (fastify) {
       try {
         claims = accessTokens.verify(tokenOf(request))
       } catch (error) {
-        done(error as Error)
+        done(property(error, 'code') === 'ACCESS_TOKEN_INVALID' ? rejected(request, 'forged') : error as Error)
         return
       }
       const session = sessionCache.get(claims)

@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { clientNetwork } from '../src/api/client-address.ts'
 import { ApiError } from '../src/errors.ts'
-import { logSecurityEvent } from '../src/telemetry/security-events.ts'
+import { createQuietLog } from '../src/telemetry/security-events.ts'
 import type { Counter } from './counters.ts'
 
 /** Seconds. */
@@ -96,7 +96,7 @@ const NO_HEADERS = { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false,
 
 /** Counts the requests of routes that declare `config.rateLimit`, and responds 429 beyond the limit. */
 export default fp(async function rateLimits (fastify) {
-  const logged = new LRUCache<string, true>({ max: 1000, ttl: MINUTE * 1000 })
+  const logQuietly = createQuietLog()
   await fastify.register(rateLimit, {
     global: false,
     store: class extends ReportingStore {
@@ -106,11 +106,8 @@ export default fp(async function rateLimits (fastify) {
     },
     addHeadersOnExceeding: NO_HEADERS,
     addHeaders: { ...NO_HEADERS, 'retry-after': false },
-    // At most one line per minute and client, so that a flood of requests does not flood the log.
     onExceeded (request, key) {
-      if (logged.has(key)) return
-      logged.set(key, true)
-      logSecurityEvent(request, 'excess_rate_limit_exceeded', { route: request.routeOptions.url })
+      logQuietly(request, 'excess_rate_limit_exceeded', key, { route: request.routeOptions.url })
     },
     errorResponseBuilder: (_request, { ttl }) =>
       new ApiError('TOO_MANY_REQUESTS', undefined, { retryAfter: Math.max(1, Math.ceil(ttl / 1000)) })

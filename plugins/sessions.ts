@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { v7 as uuidv7 } from 'uuid'
 import type { Queryable } from '../sql/database.ts'
 import { endRejectedSession, rotateSession, type RotationRules } from '../sql/rotation.ts'
 import { endSession, endSessions, insertSession } from '../sql/sessions.ts'
@@ -9,8 +8,9 @@ import type { Role } from '../src/access.ts'
 import { clientAddress, clientNetwork } from '../src/api/client-address.ts'
 import { type Config, refreshSecrets } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
-import { logSecurityEvent } from '../src/telemetry/security-events.ts'
+import { createQuietLog, logSecurityEvent } from '../src/telemetry/security-events.ts'
 import { RefreshTokenCodec, ROTATIONS } from '../src/tokens/refresh-token.ts'
+import { beginOf, newSessionId } from '../src/tokens/session-id.ts'
 
 export interface Tokens {
   accessToken: string
@@ -23,19 +23,15 @@ interface OpenedSession {
   roles: readonly Role[]
 }
 
-interface VerifiedUser {
-  id: number
-  /** the hash that the password was verified with */
-  passwordHash: string
-}
-
 export interface Sessions {
   /**
-   * Opens a session for a user whose password was verified.
+   * Opens a session for a user whose password was verified, with this hash.
    * @param on a transaction to be part of
    * @returns undefined if the user was deleted or disabled, or the password changed, since
    */
-  open (user: VerifiedUser, request: FastifyRequest, on?: Queryable): Promise<OpenedSession | undefined>
+  open (
+    user: { id: number, passwordHash: string }, request: FastifyRequest, on?: Queryable
+  ): Promise<OpenedSession | undefined>
   /**
    * Exchanges a refresh token for new tokens, as REFRESH_ROTATION says.
    * @throws ApiError REFRESH_TOKEN_UNKNOWN or REFRESH_TOKEN_EXPIRED
@@ -69,10 +65,17 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
   const { step, lead } = ROTATIONS[config.REFRESH_ROTATION]
   const rules: RotationRules = { step, grace: config.REFRESH_GRACE, idle: config.REFRESH_IDLE_TTL }
 
+  const logQuietly = createQuietLog()
+
+  function unknown (request: FastifyRequest, reason: 'forged' | 'revoked'): ApiError {
+    logQuietly(request, 'authn_token_rejected', clientNetwork(request), { reason, route: request.routeOptions.url })
+    return new ApiError('REFRESH_TOKEN_UNKNOWN')
+  }
+
   /** @throws ApiError REFRESH_TOKEN_UNKNOWN */
-  function decode (refreshToken: string) {
+  function decode (refreshToken: string, request: FastifyRequest) {
     const presented = codec.decode(refreshToken)
-    if (!presented) throw new ApiError('REFRESH_TOKEN_UNKNOWN')
+    if (!presented) throw unknown(request, 'forged')
     return presented
   }
 
@@ -86,14 +89,12 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
     return ended
   }
 
-  /** Whether a session has expired, even if its row was purged: its id begins with the time of its sign-in. */
-  const isExpired = (sessionId: string): boolean =>
-    parseInt(sessionId.replace('-', '').slice(0, 12), 16) + config.REFRESH_TOKEN_TTL * 1000 < Date.now()
+  /** Whether a session has expired, even if its row was purged. */
+  const isExpired = (sessionId: string): boolean => beginOf(sessionId) + config.REFRESH_TOKEN_TTL * 1000 < Date.now()
 
   fastify.decorate('sessions', {
     async open (user, request, on = db) {
-      // Version 7 begins with the time, so that new keys are adjacent in the index (RFC 9562 §5.7).
-      const sessionId = uuidv7()
+      const sessionId = newSessionId()
       const [session] = await on.query(insertSession({
         userId: user.id,
         sessionId,
@@ -114,10 +115,11 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
     },
 
     async refresh (refreshToken, request) {
-      const presented = decode(refreshToken)
+      const presented = decode(refreshToken, request)
       const { userId, sessionId } = presented
       const [session] = await db.query(rotateSession(presented, rules))
       if (session) {
+        logSecurityEvent(request, 'authn_token_created', { userId, sessionId })
         return {
           accessToken: accessTokens.issue({ id: userId, roles: session.roles }, sessionId, session.expiresAt),
           refreshToken: codec.encode({ userId, sessionId, generation: session.generation + lead }, presented.key)
@@ -128,13 +130,14 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
         sessionCache.invalidate(userId)
         logSecurityEvent(request, 'authn_token_reuse', { userId, sessionId })
       }
-      throw new ApiError(ended?.expired || isExpired(sessionId) ? 'REFRESH_TOKEN_EXPIRED' : 'REFRESH_TOKEN_UNKNOWN')
+      if (ended?.expired || isExpired(sessionId)) throw new ApiError('REFRESH_TOKEN_EXPIRED')
+      throw ended ? new ApiError('REFRESH_TOKEN_UNKNOWN') : unknown(request, 'revoked')
     },
 
     idOf: refreshToken => codec.decode(refreshToken)?.sessionId,
 
     async signOut (refreshToken, request) {
-      const { userId, sessionId } = decode(refreshToken)
+      const { userId, sessionId } = decode(refreshToken, request)
       const [ended] = await db.query(endSession(userId, sessionId))
       sessionCache.invalidate(userId)
       if (ended) logSecurityEvent(request, 'authn_token_revoked', { userId, sessionId })

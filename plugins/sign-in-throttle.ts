@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import pLimit, { type LimitFunction } from 'p-limit'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
-import { logSecurityEvent } from '../src/telemetry/security-events.ts'
+import { createQuietLog, logSecurityEvent } from '../src/telemetry/security-events.ts'
 
 export interface Guess {
   /** as given; the user need not exist */
@@ -51,6 +51,7 @@ export default fp<{ config: Config }>(async function signInThrottle (fastify, { 
   const delays = fastify.createCounter({ name: 'delays', duration: DAY })
   // Closed for the first delay, until passGate() sets the right one.
   const gate = fastify.createCounter({ name: 'gate', duration: config.SIGNIN_DELAY })
+  const logQuietly = createQuietLog()
   const limits = new Map<string, LimitFunction>()
 
   async function attempt (
@@ -79,6 +80,7 @@ export default fp<{ config: Config }>(async function signInThrottle (fastify, { 
   async function passGate (key: string, userId: number | undefined, request: FastifyRequest): Promise<void> {
     const { total, msLeft } = await gate.add(key)
     if (total > 1) {
+      logQuietly(request, 'authn_login_lock', key, { userId })
       throw new ApiError('SIGNIN_THROTTLED', undefined, { retryAfter: Math.max(1, Math.ceil(msLeft / 1000)) })
     }
     const { total: passed } = await delays.add(key)

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { LRUCache } from 'lru-cache'
 import { clientAddress } from '../api/client-address.ts'
 
 /** Security events, named as in OWASP's Logging Vocabulary Cheat Sheet. */
@@ -6,8 +7,11 @@ export type SecurityEvent =
   | 'authn_login_success'
   | 'authn_login_fail'
   | 'authn_login_fail_max'
+  | 'authn_login_lock'
   | 'authn_password_change'
   | 'authn_password_change_fail'
+  | 'authn_token_created'
+  | 'authn_token_rejected'
   | 'authn_token_reuse'
   | 'authn_token_revoked'
   | 'authz_fail'
@@ -17,15 +21,38 @@ export type SecurityEvent =
   | 'user_deleted'
   | 'user_updated'
 
-/** Events of normal operation, logged at level info. The others are logged as warnings. */
+/** Events of normal operation, logged at level info. */
 const ROUTINE: readonly SecurityEvent[] = [
   'authn_login_success', 'authn_password_change', 'authn_token_revoked', 'user_created', 'user_deleted', 'user_updated'
 ]
+
+/** The events of busy clients, logged at level debug. All others are logged as warnings. */
+const FREQUENT: readonly SecurityEvent[] = ['authn_token_created']
+
+const levelOf = (event: SecurityEvent): 'debug' | 'info' | 'warn' =>
+  ROUTINE.includes(event) ? 'info' : FREQUENT.includes(event) ? 'debug' : 'warn'
 
 /**
  * Logs a security event with the request's id and the client's address.
  * @param fields ids, roles and counts; never what a user typed, which may be a password in the wrong field
  */
 export function logSecurityEvent (request: FastifyRequest, event: SecurityEvent, fields: object = {}): void {
-  request.log[ROUTINE.includes(event) ? 'info' : 'warn']({ event, ip: clientAddress(request), ...fields }, event)
+  request.log[levelOf(event)]({ event, ip: clientAddress(request), ...fields }, event)
+}
+
+/** Milliseconds between two lines of the same event and key. */
+const MINUTE = 60_000
+
+/**
+ * Returns a function that logs a security event at most once a minute for each key, such as a user or an address: a
+ * flood of requests must not become a flood of lines.
+ */
+export function createQuietLog () {
+  const logged = new LRUCache<string, true>({ max: 1000, ttl: MINUTE })
+  return (request: FastifyRequest, event: SecurityEvent, key: string | number, fields: object = {}): void => {
+    const line = `${event} ${key}`
+    if (logged.has(line)) return
+    logged.set(line, true)
+    logSecurityEvent(request, event, fields)
+  }
 }

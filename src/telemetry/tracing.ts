@@ -15,7 +15,10 @@ export async function startTracing (app: FastifyInstance, endpoint: string): Pro
     spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter({ url }))]
   })
   provider.register()
-  const instrumentation = new FastifyOtelInstrumentation()
+  const instrumentation = new FastifyOtelInstrumentation({
+    // Replaces the whole URL, whose query may contain names and addresses.
+    requestHook: (span, { url: path }) => { span.setAttribute('url.path', path.replace(/\?.*/s, '')) }
+  })
   instrumentation.setTracerProvider(provider)
   await app.register(instrumentation.plugin())
   // Sends the remaining spans. An unreachable collector does not prevent the close.

@@ -1,5 +1,6 @@
 import { test } from 'tap'
 import type { Access } from '../../src/access.ts'
+import { signUpBody, startApp, type TestApp } from '../support/app.ts'
 import { shareApp } from '../support/shared-app.ts'
 import { buildWith } from '../support/routes.ts'
 
@@ -90,4 +91,51 @@ test('the hooks of a route run after the guard', async t => {
   })
   t.equal((await app.inject('/hooked')).statusCode, 403)
   t.strictSame(runs, [])
+})
+
+/** The security events so far. */
+const events = ({ logs }: TestApp) => logs.filter(line => 'event' in line)
+  .map(({ event, level, reason, userId, route, ip }) => ({ event, level, reason, userId, route, ip }))
+
+test('forged and revoked tokens and denied users are security events, at most once a minute each', async t => {
+  const service = await startApp(t)
+  await service.signUp('alice')
+  const { accessToken, refreshToken } = await service.signIn('alice')
+  service.logs.length = 0
+  for (let i = 0; i < 3; i++) {
+    t.equal((await service.as('forged', 'GET', '/api/test/user')).status, 401)
+    t.equal((await service.as(accessToken, 'GET', '/api/test/admin')).status, 403)
+  }
+  const common = { level: 40, ip: '127.0.0.1' }
+  const denied = [
+    { ...common, event: 'authn_token_rejected', reason: 'forged', userId: undefined, route: '/api/test/user' },
+    { ...common, event: 'authz_fail', reason: undefined, userId: 1, route: '/api/test/admin' }
+  ]
+  t.strictSame(events(service), denied)
+  await service.post('/api/auth/signout', { refreshToken })
+  t.equal((await service.as(accessToken, 'GET', '/api/test/user')).status, 401)
+  t.strictSame(events(service).slice(2).map(({ event }) => event), ['authn_token_revoked'], 'the same address')
+})
+
+test('refreshes are security events at level debug, and rejected ones warnings', async t => {
+  const service = await startApp(t, { LOG_LEVEL: 'debug' })
+  await service.signUp('alice')
+  const { accessToken, refreshToken } = await service.signIn('alice')
+  await service.post('/api/auth/refreshtoken', { refreshToken })
+  await service.sql('DELETE FROM refresh_tokens')
+  await service.post('/api/auth/refreshtoken', { refreshToken })
+  await service.post('/api/auth/refreshtoken', { refreshToken: 'forged' })
+  t.match(events(service).slice(1), [
+    { event: 'authn_token_created', level: 20, userId: 1 },
+    { event: 'authn_token_rejected', level: 40, reason: 'revoked', route: '/api/auth/refreshtoken' }
+  ])
+  t.notMatch(JSON.stringify(service.logs), refreshToken)
+  t.notMatch(JSON.stringify(service.logs), accessToken)
+})
+
+test('a sign-up that claims the role of an admin is a security event', async t => {
+  const service = await shareApp(t, { SIGNUP_ROLES: ['user'] })
+  const body = { ...signUpBody('mallory'), roles: ['admin'] }
+  t.equal((await service.post('/api/auth/signup', body)).status, 403)
+  t.match(events(service), [{ event: 'authz_fail', level: 40, userId: undefined, route: '/api/auth/signup' }])
 })

@@ -172,7 +172,8 @@ test('guesses from a known network have a budget, which a success elsewhere does
   t.equal((await signInFrom(service, OWNER, PASSWORD)).status, 429)
   t.equal((await signInFrom(service, '203.0.113.1', PASSWORD)).status, 200)
   t.equal((await signInFrom(service, OWNER, PASSWORD)).status, 429)
-  t.match(service.logs.filter(line => line['event'] === 'authn_login_fail_max'), [{ userId: 1, ip: OWNER }])
+  t.match(service.logs.filter(line => String(line['event']).startsWith('authn_login_fail_max')), [{ userId: 1, ip: OWNER }])
+  t.match(service.logs.filter(line => line['event'] === 'authn_login_lock'), [{ level: 40, userId: 1, ip: OWNER }])
 })
 
 test('a network is known for 30 days after the last sign-in from it, for that user only', async t => {

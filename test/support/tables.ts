@@ -68,7 +68,9 @@ export function securityEvents (): Array<[string, string]> {
   const names = (text = '') => Array.from(text.matchAll(/'([a-z_]+)'/g), match => String(match[1]))
   const events = names(/export type SecurityEvent =([^]*?)\n\n/.exec(source)?.[1])
   const routine = names(/const ROUTINE[^=]*=([^]*?)\]/.exec(source)?.[1])
-  return events.map(event => [event, routine.includes(event) ? 'info' : 'warn'])
+  const frequent = names(/const FREQUENT[^=]*=([^]*?)\]/.exec(source)?.[1])
+  const levelOf = (event: string) => routine.includes(event) ? 'info' : frequent.includes(event) ? 'debug' : 'warn'
+  return events.map(event => [event, levelOf(event)])
 }
 
 /** The names of all statements in sql/. */

@@ -34,7 +34,7 @@ test('requests and their statements are sent to the collector, without secrets',
   })
   await signUp('ann')
   const { accessToken, refreshToken } = await signIn('ann')
-  t.equal((await as(accessToken, 'GET', '/api/test/user')).status, 200)
+  t.equal((await as(accessToken, 'GET', '/api/test/user?search=somebody')).status, 200)
   t.equal((await post('/api/auth/signin', { username: 'bob', password: 'wrong password' })).status, 404)
   const before = received.length
   await app.close()
@@ -48,8 +48,9 @@ test('requests and their statements are sent to the collector, without secrets',
   const trace = spans.filter(span => span.traceId === load?.traceId)
   t.ok(trace.some(span => span.spanId === load?.parentSpanId), 'its parent is the span of the request')
   t.ok(trace.some(span => span.name === 'insert_session'))
+  t.ok(received.some(line => line.includes('"/api/test/user"')), 'the path')
   t.ok(trace.some(span => span.name === 'request'), trace.map(span => span.name).join())
-  for (const secret of [accessToken, refreshToken, PASSWORD, 'wrong password', '$argon2id$', 'SELECT', 'bob']) {
+  for (const secret of [accessToken, refreshToken, PASSWORD, 'wrong password', '$argon2id$', 'SELECT', 'bob', 'somebody']) {
     t.notOk(received.some(line => line.includes(secret)), secret)
   }
 })

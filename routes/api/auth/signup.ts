@@ -3,12 +3,13 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { perMinute } from '../../../plugins/rate-limits.ts'
 import { insertUser, isTaken, type NewUser, rejectTaken } from '../../../sql/sign-up.ts'
+import type { Role } from '../../../src/access.ts'
 import { clientAddress, clientNetwork } from '../../../src/api/client-address.ts'
 import { Email, Message, newPassword, Username } from '../../../src/api/fields.ts'
 import { RoleList, toRoles } from '../../../src/api/roles.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
-import { logSecurityEvent } from '../../../src/telemetry/security-events.ts'
+import { createQuietLog, logSecurityEvent } from '../../../src/telemetry/security-events.ts'
 import type { SessionEntry } from '../../../src/tokens/session-cache.ts'
 
 // Any text: existing front-ends send their own token, often an expired one, which must not be an error.
@@ -25,6 +26,7 @@ const isDenied = (error: unknown): boolean =>
 
 export default (async (fastify, { config }) => {
   const { db, passwords } = fastify
+  const logQuietly = createQuietLog()
 
   // Existing front-ends send their access token, often an expired one, at sign-up too. It is verified only if a role
   // requires it, and an invalid one counts as none.
@@ -36,6 +38,11 @@ export default (async (fastify, { config }) => {
       if (isDenied(error)) return undefined
       throw error
     }
+  }
+
+  function notOpen (request: FastifyRequest, role: Role): ApiError {
+    logQuietly(request, 'authz_fail', clientNetwork(request), { route: request.routeOptions.url, role })
+    return new ApiError('ROLE_NOT_OPEN', role)
   }
 
   /** Creates a user, after checking again that the admin who assigns the roles, if one is required, still is one. */
@@ -73,7 +80,7 @@ export default (async (fastify, { config }) => {
     const roles = claimed.length > 0 ? claimed : ['user' as const]
     const closed = roles.find(role => !config.SIGNUP_ROLES.includes(role))
     const admin = closed && await findAdmin(request)
-    if (closed && !admin) throw new ApiError('ROLE_NOT_OPEN', closed)
+    if (closed && !admin) throw notOpen(request, closed)
     fastify.rejectWeakPassword(password, { username, email })
 
     // Checked before the costly hash. The unique indexes decide what happens in between.
@@ -83,7 +90,7 @@ export default (async (fastify, { config }) => {
       const [user] = await create({ username, email, passwordHash, roles }, admin, clientAddress(request))
       logSecurityEvent(request, 'user_created', { userId: user?.id, actorId: admin?.userId ?? null, roles })
     } catch (error) {
-      if (closed && isDenied(error)) throw new ApiError('ROLE_NOT_OPEN', closed)
+      if (closed && isDenied(error)) throw notOpen(request, closed)
       // Checked again, since PostgreSQL does not define which index is reported if both are violated.
       if (isTaken(error)) await rejectTaken(db, username, email)
       throw error
