@@ -8,6 +8,15 @@ const LOCALHOST = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/
 /** Maximum number of rejected origins that are logged, each once: anybody can send any number of them. */
 const MAX_LOGGED = 100
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The CORS headers of an error response to a URL that Fastify rejects before it runs any hook. */
+    corsHeaders (origin: string | undefined): Record<string, string>
+  }
+}
+
+const EXPOSED = 'x-request-id, retry-after, www-authenticate'
+
 /** Lets the pages of the allowed origins call the service. Error responses have the headers too. */
 export default fp<{ config: Config }>(async function allowOrigins (fastify, { config }) {
   const allowed = new Set(config.CORS_ORIGIN)
@@ -21,6 +30,10 @@ export default fp<{ config: Config }>(async function allowOrigins (fastify, { co
     fastify.log.warn({ origin }, 'rejected a page of this origin; add the origin to CORS_ORIGIN to allow it')
   }
 
+  fastify.decorate('corsHeaders', origin => origin !== undefined && isAllowed(origin)
+    ? { vary: 'Origin', 'access-control-allow-origin': origin, 'access-control-expose-headers': EXPOSED }
+    : { vary: 'Origin' })
+
   await fastify.register(cors, {
     origin (origin, callback) {
       // Most requests to an API come from no page. Without an origin, the package adds no headers but Vary.
@@ -32,7 +45,7 @@ export default fp<{ config: Config }>(async function allowOrigins (fastify, { co
     },
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
     allowedHeaders: 'x-access-token, authorization, origin, content-type, accept',
-    exposedHeaders: 'x-request-id, retry-after, www-authenticate',
+    exposedHeaders: EXPOSED,
     // Seconds. Browsers allow up to two hours (Chromium) or a day (Firefox); a changed list takes effect sooner.
     maxAge: 600,
     // Responds 204 to a preflight without Access-Control-Request-Method too, instead of a 400 with a text body.

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
@@ -43,6 +43,23 @@ export function toApiError (error: FastifyError | ApiError): ApiError {
   return new ApiError('INTERNAL', undefined, { cause: error })
 }
 
+/** Milliseconds that a client has to send the rest of a body that was refused. */
+const LINGER = 2000
+
+/**
+ * Lets a client send the rest of a body that was refused, which is discarded, and otherwise closes the connection. Closing
+ * it at once would reset it, and the client could lose the response.
+ */
+function closeAfterBody (request: FastifyRequest, reply: FastifyReply): void {
+  // Fastify asks Node to close the connection at once.
+  reply.removeHeader('connection')
+  reply.raw.once('finish', () => {
+    request.raw.resume()
+    const timer = setTimeout(() => { request.raw.destroy() }, LINGER).unref()
+    request.raw.once('close', () => { clearTimeout(timer) })
+  })
+}
+
 /** Responds with an error in the shape of the HTTP contract. */
 export function sendError (thrown: FastifyError | ApiError, request: FastifyRequest, reply: FastifyReply): void {
   const error = toApiError(thrown)
@@ -52,6 +69,7 @@ export function sendError (thrown: FastifyError | ApiError, request: FastifyRequ
     const fields = { err: error.cause ?? error, code: error.code }
     request.log[status === 503 ? 'warn' : 'error'](fields, 'request failed')
   }
+  if (!request.raw.complete) closeAfterBody(request, reply)
   if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
   // Repeats plugins/response-headers.ts, because Fastify rejects some URLs before it runs any hook.
   reply.code(status).header('x-request-id', request.id).headers({ ...securityHeaders, ...headers })
@@ -62,25 +80,35 @@ export function sendError (thrown: FastifyError | ApiError, request: FastifyRequ
 export function sendConnectionError (error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
   const code = CONNECTION[error.code ?? ''] ?? 'REQUEST_MALFORMED'
-  const { status, message } = errorDefinition(code)
-  const body = JSON.stringify({ message, code })
+  const { status, headers, body } = rawResponse(code)
   if (socket.writable) {
-    socket.write([
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      'content-type: application/json; charset=utf-8',
-      `content-length: ${Buffer.byteLength(body)}`,
-      `x-request-id: ${randomUUID()}`,
-      ...Object.entries(securityHeaders).map(([name, value]) => `${name}: ${value}`),
-      'connection: close',
-      '',
-      body
-    ].join('\r\n'))
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+    socket.write([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'))
   }
   socket.destroySoon()
+}
+
+/** The bytes of an error response outside Fastify, without the status line. */
+function rawResponse (code: ErrorCode) {
+  const { status, message } = errorDefinition(code)
+  const body = JSON.stringify({ message, code })
+  const headers = {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+    'x-request-id': randomUUID(),
+    ...securityHeaders,
+    connection: 'close'
+  }
+  return { status, headers, body }
 }
 
 /** Turns every error, including Fastify's own, into an error response of the HTTP contract. */
 export default fp(async function errorHandler (fastify) {
   fastify.setErrorHandler(sendError)
+  // Without this listener, Node responds with an empty 417.
+  fastify.server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+    const { status, headers, body } = rawResponse('EXPECTATION_FAILED')
+    response.writeHead(status, headers).end(body)
+  })
   fastify.setNotFoundHandler((request, reply) => { sendError(new ApiError('ROUTE_NOT_FOUND'), request, reply) })
 }, { name: 'error-handler', fastify: '5.x' })

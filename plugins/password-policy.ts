@@ -23,7 +23,7 @@ export default fp<{ config: Config }>(async function passwordPolicy (fastify, { 
 
   fastify.decorate('rejectWeakPassword', (password, { username, email }) => {
     const names = [username, email, email.replace(/@.*/, ''), 'gatehouse', config.JWT_ISSUER]
-    const reason = weaknessOf(password, names, common)
+    const reason = weaknessOf(password.normalize('NFKC'), names, common)
     if (reason !== undefined) throw new ApiError('PASSWORD_WEAK', reason)
   })
 }, { name: 'password-policy', fastify: '5.x' })

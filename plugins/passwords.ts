@@ -5,6 +5,9 @@ import { ApiError } from '../src/errors.ts'
 import { loadArgon2 } from '../src/passwords/argon2.ts'
 import { isRunnable, needsRehash } from '../src/passwords/hash-cost.ts'
 
+/** Devices encode the same characters differently (NIST SP 800-63B-4 §3.1.1.2). */
+const normalize = (password: string): string => password.normalize('NFKC')
+
 /** The `network` is the client's. It never holds more than its share of the queue. */
 export interface Passwords {
   /** @returns an argon2id hash as a PHC string. @throws ApiError BUSY */
@@ -68,7 +71,7 @@ export default fp<{ config: Config }>(async function passwords (fastify, { confi
   }
 
   const hash = async (password: string, network: string) =>
-    await run(network, async () => await argon2.hash(password, cost))
+    await run(network, async () => await argon2.hash(normalize(password), cost))
   const dummyHash = await argon2.hash('the password of no user', cost)
 
   fastify.decorate('passwords', {
@@ -77,7 +80,8 @@ export default fp<{ config: Config }>(async function passwords (fastify, { confi
     async verify (stored, password, network) {
       const runnable = stored !== undefined && isRunnable(stored)
       if (stored !== undefined && !runnable) fastify.log.error('a stored password hash is not argon2id or too costly')
-      const matches = await run(network, async () => await argon2.verify(runnable ? stored : dummyHash, password))
+      const matches = await run(network,
+        async () => await argon2.verify(runnable ? stored : dummyHash, normalize(password)))
       return runnable && matches
     },
 

@@ -1,5 +1,8 @@
 import { Ajv } from 'ajv'
+import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { prependHook } from '../src/api/route-hooks.ts'
+import { isRecord, property } from '../src/unknown.ts'
 
 /**
  * Validates requests against their schemas. Bodies are validated strictly: Fastify's defaults would turn `["x"]` into
@@ -14,4 +17,23 @@ export default fp(async function validation (fastify) {
 
   fastify.setValidatorCompiler<object>(({ schema, httpPart }) =>
     (httpPart === 'body' ? strict : coercing).compile(schema))
+
+  // Ajv coerces what JavaScript reads as a number, such as "0x1" and " 1": one user would have several URLs.
+  fastify.addHook('onRoute', route => {
+    const numbers = ['params', 'querystring'] as const
+    const named = numbers.flatMap(part => {
+      const fields = property(route.schema?.[part], 'properties')
+      return Object.entries(isRecord(fields) ? fields : {})
+        .filter(([, schema]) => property(schema, 'type') === 'integer')
+        .map(([name]) => ({ part: part === 'params' ? 'params' as const : 'query' as const, name }))
+    })
+    if (named.length === 0) return
+    prependHook(route, 'preValidation', async (request: FastifyRequest) => {
+      for (const { part, name } of named) {
+        const values = request[part]
+        // Something that is no number, so that the validation rejects it.
+        if (isRecord(values) && /[^\d]/.test(String(values[name] ?? ''))) values[name] = 'not digits'
+      }
+    })
+  })
 }, { name: 'validation', fastify: '5.x' })

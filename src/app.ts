@@ -30,6 +30,10 @@ export async function buildApp (config: Config, stream?: LogStream): Promise<Fas
       requestTimeout: config.REQUEST_TIMEOUT * 1000,
       headersTimeout: config.HEADERS_TIMEOUT * 1000,
       maxHeaderSize: config.MAX_HEADER_SIZE,
+      // Two Authorization headers that differ are an invalid token (RFC 6750 §2). Node would drop the second.
+      joinDuplicateHeaders: true,
+      // plugins/response-headers.ts rejects a request without one. Node's own response has no body.
+      requireHostHeader: false,
       // The interval at which Node enforces the two timeouts; its default is 30 s.
       connectionsCheckingInterval: 1000
     },
@@ -37,7 +41,9 @@ export async function buildApp (config: Config, stream?: LogStream): Promise<Fas
     return503OnClosing: false,
     // Disabled, because the db plugin waits for the database for DATABASE_START_TIMEOUT.
     pluginTimeout: 0,
-    frameworkErrors: sendError,
+    frameworkErrors: (error, request, reply) => {
+      sendError(error, request, reply.headers(app.corsHeaders(request.headers.origin)))
+    },
     clientErrorHandler: sendConnectionError
   })
   app.decorate('requestDurations', requestDurations)

@@ -60,6 +60,7 @@ export const catalogue = {
     status: 415,
     message: 'Send the body as application/json or application/x-www-form-urlencoded.'
   },
+  EXPECTATION_FAILED: { status: 417, message: 'The value of the header Expect is not supported.' },
   HEADERS_TOO_LARGE: { status: 431, message: 'The request headers are too large.' },
   INTERNAL: { status: 500, message: 'Internal server error.' },
   BUSY: { status: 503, message: 'Too many passwords are being verified. Please try again.', headers: retrySoon },

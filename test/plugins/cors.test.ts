@@ -99,6 +99,8 @@ test('a page can read every error response', async t => {
     { status: 401, response: await app.inject({ url: '/api/test/user', headers: { ...headers, 'x-access-token': 'bad' } }) },
     { status: 403, response: await app.inject({ url: '/api/test/user', headers }) },
     { status: 404, response: await app.inject({ url: '/nowhere', headers }) },
+    { status: 400, response: await app.inject({ url: '/api/%', headers }) },
+    { status: 400, response: await app.inject({ url: `/api/users/${'9'.repeat(101)}`, headers }) },
     { status: 413, response: await signIn(headers, JSON.stringify({ username: 'x'.repeat(17_000) })) },
     { status: 415, response: await signIn({ ...headers, 'content-type': 'text/xml' }, '<a/>') }
   ]
@@ -109,5 +111,10 @@ test('a page can read every error response', async t => {
   for (const { status, response } of responses) {
     t.equal(response.statusCode, status)
     t.equal(response.headers['access-control-allow-origin'], origin, `on ${status}`)
+    t.equal(response.headers['access-control-expose-headers'], 'x-request-id, retry-after, www-authenticate')
+    t.match(response.headers.vary, 'Origin')
   }
+  const rejected = await app.inject({ url: '/api/%', headers: { origin: 'https://evil.example' } })
+  t.equal(rejected.headers['access-control-allow-origin'], undefined)
+  t.equal(rejected.headers.vary, 'Origin')
 })

@@ -5,6 +5,7 @@ import { test } from 'tap'
 import { sendConnectionError } from '../../plugins/error-handler.ts'
 import { signUpBody, startApp } from '../support/app.ts'
 import { shareApp } from '../support/shared-app.ts'
+import { until } from '../support/wait.ts'
 
 /** Sends bytes over a socket, and reads the response until the server closes it. */
 async function exchange (port: number, bytes: string): Promise<{ head: string, body: unknown }> {
@@ -32,6 +33,21 @@ test('a request that Node\'s parser rejects gets an error response of the contra
     const { head, body } = await exchange(port, `GET / HTTP/1.1\r\nhost: a\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`)
     t.match(head, /^HTTP\/1\.1 431 Request Header Fields Too Large\r\n/)
     t.strictSame(body, { message: 'The request headers are too large.', code: 'HEADERS_TOO_LARGE' })
+  })
+
+  await t.test('a request without Host, which only HTTP/1.0 may send', async t => {
+    const { head, body } = await exchange(port, 'GET / HTTP/1.1\r\nconnection: close\r\n\r\n')
+    t.match(head, /^HTTP\/1\.1 400 Bad Request\r\n/)
+    t.strictSame(body, { message: 'The request could not be parsed.', code: 'REQUEST_MALFORMED' })
+    const old = await exchange(port, 'GET / HTTP/1.0\r\n\r\n')
+    t.match(old, { head: /^HTTP\/1\.1 200 OK\r\n/, body: { message: 'Welcome to gatehouse.' } })
+  })
+
+  await t.test('a value of Expect that nobody knows', async t => {
+    const { head, body } = await exchange(port, 'GET / HTTP/1.1\r\nhost: a\r\nexpect: the-best\r\n\r\n')
+    t.match(head, /^HTTP\/1\.1 417 Expectation Failed\r\n/)
+    t.match(head, /x-request-id: [0-9a-f-]{36}/)
+    t.strictSame(body, { message: 'The value of the header Expect is not supported.', code: 'EXPECTATION_FAILED' })
   })
 
   await t.test('a body that does not arrive in time', async t => {
@@ -78,4 +94,33 @@ test('the error of a statement is logged without the row that PostgreSQL repeats
   t.match(logs.filter(line => line['level'] === 50),
     [{ err: { code: '23514', constraint: 'no_alice', message: 'PostgreSQL error' } }])
   t.notMatch(JSON.stringify(logs), /alice@example|argon2id/)
+})
+
+test('a body that is refused before it has arrived', async t => {
+  const { app } = await startApp(t, { BODY_LIMIT: 16_384 })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  const post = (path: string, length: number) =>
+    `POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`
+
+  await t.test('if the rest does not follow, the connection is closed without a second response', async t => {
+    const { head, body } = await exchange(port, `${post('/api/auth/signout/all', 100)}{`)
+    t.match(head, /^HTTP\/1\.1 403 Forbidden\r\n/)
+    t.strictSame(body, { message: 'No token provided!', code: 'ACCESS_TOKEN_MISSING' })
+  })
+
+  await t.test('a large one gets its response each time, and the connection stays usable', async t => {
+    const socket = connect(port, '127.0.0.1')
+    await once(socket, 'connect')
+    let received = ''
+    socket.on('data', chunk => { received += String(chunk) })
+    const responses = () => received.match(/HTTP\/1\.1 \d+/g) ?? []
+    for (let i = 1; i <= 10; i++) {
+      socket.write(post('/api/auth/signin', 5_000_000))
+      socket.write(Buffer.alloc(5_000_000, ' '))
+      await until(`response ${i}`, () => responses().length === i)
+    }
+    t.strictSame(new Set(responses()), new Set(['HTTP/1.1 413']))
+    socket.destroy()
+  })
 })

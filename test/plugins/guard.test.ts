@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'tap'
 import type { Access } from '../../src/access.ts'
 import { signUpBody, startApp, type TestApp } from '../support/app.ts'
@@ -47,6 +50,25 @@ test('two tokens that differ are invalid, even if both are valid on their own', 
   t.equal(response.status, 401)
   t.equal(response.headers['www-authenticate'], 'Bearer')
   t.strictSame(response.body, { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' })
+})
+
+test('of two headers of the same name, neither is ignored', async t => {
+  const service = await startApp(t)
+  await service.signUp('alice')
+  const { accessToken } = await service.signIn('alice')
+  await service.app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = service.app.server.address() as AddressInfo
+  const send = async (...headers: string[]) => {
+    const response = await once(request({ port, path: '/api/test/user', headers: ['host', 'a', ...headers] }).end(), 'response')
+    const [{ statusCode }] = response as [IncomingMessage]
+    return statusCode
+  }
+  const bearer = `Bearer ${accessToken}`
+  t.equal(await send('authorization', bearer, 'authorization', 'Bearer other'), 401)
+  t.equal(await send('authorization', 'Bearer other', 'authorization', bearer), 401)
+  t.equal(await send('x-access-token', accessToken, 'x-access-token', 'other'), 401)
+  t.equal(await send('authorization', bearer, 'authorization', bearer), 200)
+  t.equal(await send('x-access-token', accessToken, 'x-access-token', accessToken), 200)
 })
 
 test('without a token, with an empty one or with another scheme, the token is missing', async t => {

@@ -82,6 +82,16 @@ test('a rehash that finds the queue full is left to the next sign-in', async t =
   t.match(rehashed, /^\$argon2id\$v=19\$m=1024,t=3/)
 })
 
+test('a password is the same on devices that encode its characters differently', async t => {
+  const service = await shareApp(t)
+  const [composed, decomposed, wide] = ['Zoë hört Händel 1', 'Zoe\u0308 ho\u0308rt Ha\u0308ndel 1', 'Zoë hört Händel １']
+  await service.post('/api/auth/signup', { ...signUpBody('alice'), password: composed })
+  for (const password of [composed, decomposed, wide]) {
+    t.equal((await service.post('/api/auth/signin', { username: 'alice', password })).status, 200)
+  }
+  t.equal((await service.post('/api/auth/signin', { username: 'alice', password: 'Zoe hort Handel 1' })).status, 401)
+})
+
 test('three clients that flood the queue leave room for others', async t => {
   const service = await startApp(t, {
     ARGON2_CONCURRENCY: 1, ARGON2_QUEUE: 8, ARGON2_MEMORY_KIB: 19456, DATABASE_POOL_MAX: 20, TRUST_PROXY: ['loopback']

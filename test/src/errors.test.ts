@@ -30,6 +30,7 @@ const contract: Record<ErrorCode, [status: number, message: string]> = {
   REQUEST_TIMEOUT: [408, 'The request did not arrive in time.'],
   BODY_TOO_LARGE: [413, 'The request body is too large.'],
   MEDIA_TYPE_UNSUPPORTED: [415, 'Send the body as application/json or application/x-www-form-urlencoded.'],
+  EXPECTATION_FAILED: [417, 'The value of the header Expect is not supported.'],
   HEADERS_TOO_LARGE: [431, 'The request headers are too large.'],
   INTERNAL: [500, 'Internal server error.'],
   BUSY: [503, 'Too many passwords are being verified. Please try again.'],

@@ -55,7 +55,12 @@ export default (async (fastify, { config }) => {
       ],
       rateLimit: perMinute(config.RATE_LIMIT_SIGNIN)
     },
-    schema: { summary: 'Signs a user in.', body: Body, response: { 200: SignedIn } }
+    schema: {
+      summary: 'Signs a user in.',
+      description: 'The case of the username is ignored.',
+      body: Body,
+      response: { 200: SignedIn }
+    }
   }, async request => {
     const { username, password } = request.body
     let user = await verifyCredentials(request, username, password)

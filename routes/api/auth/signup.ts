@@ -64,6 +64,7 @@ export default (async (fastify, { config }) => {
     },
     schema: {
       summary: 'Creates a user.',
+      description: 'Usernames and e-mail addresses that differ only in case are the same.',
       // Only for the API description: the handler also accepts the token as a bearer token.
       headers: Type.Object({ 'x-access-token': Type.Optional(AdminToken) }),
       body: Type.Object({
