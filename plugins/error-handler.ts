@@ -47,8 +47,8 @@ export function toApiError (error: FastifyError | ApiError): ApiError {
 const LINGER = 2000
 
 /**
- * Lets a client send the rest of a body that was refused, which is discarded, and otherwise closes the connection. Closing
- * it at once would reset it, and the client could lose the response.
+ * Lets a client send the rest of a body that was refused, which is discarded, and otherwise closes the connection.
+ * Closing it at once would reset it, and the client could lose the response.
  */
 function closeAfterBody (request: FastifyRequest, reply: FastifyReply): void {
   // Fastify asks Node to close the connection at once.
