@@ -1,5 +1,6 @@
 import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { developmentFaults } from './development-faults.ts'
 import type { SettingOptions } from './setting-types.ts'
 import { type Settings, settings } from './settings.ts'
 
@@ -49,9 +50,9 @@ export function readSettings (env: Record<string, string | undefined>): Settings
     const missing = env['JWT_KEYS_FILE'] ? 'REFRESH_SECRET' : 'JWT_SECRET'
     if (!env[missing]) faulty.add(missing)
   }
-  if (faulty.size > 0) {
-    throw new ConfigError([...faulty].map(name => `${name} must be ${settingSchemas.get(name)?.expected}`))
-  }
+  const faults = [...faulty].map(name => `${name} must be ${settingSchemas.get(name)?.expected}`)
+  if (development) faults.push(...developmentFaults(env))
+  if (faults.length > 0) throw new ConfigError(faults)
   return Value.Decode(settings, values)
 }
 

@@ -40,8 +40,7 @@ export async function completeSettings (settings: Settings, options?: OpenOption
     return { config: { ...settings, DATABASE_URL, JWT_SECRET }, close: async () => {} }
   }
   const database = await openDevelopmentDatabase(settings.DATA_DIR, options)
-  const generated = { ...database.settings, JWT_SECRET: settings.JWT_SECRET ?? database.settings.JWT_SECRET }
-  return { config: { ...settings, ...generated }, close: async () => { await database.close() } }
+  return { config: { ...settings, ...database.settings }, close: async () => { await database.close() } }
 }
 
 /**

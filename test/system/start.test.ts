@@ -25,6 +25,22 @@ test('the service does not start with invalid settings', async t => {
     t.strictSame(await readdir(cwd), [])
   })
 
+  await t.test('an empty DATABASE_URL does not open sign-up as admin to the network', async t => {
+    const deployed = { ...CHEAP, HOST: '0.0.0.0', DATABASE_URL: '', JWT_SECRET: SECRET }
+    t.strictSame(await runCommand(t, { cwd, env: deployed }), {
+      code: 1,
+      stdout: '',
+      stderr: 'Invalid configuration:\n' +
+        '  - DATABASE_URL must be set; for development mode, unset JWT_SECRET\n' +
+        '  - HOST must be a loopback address in development mode, in which anybody may sign up as admin; set ' +
+        'DATABASE_URL, HOST=127.0.0.1 or SIGNUP_ROLES=user\n'
+    })
+    const admin = ['create-admin', '--username', 'root', '--email', 'root@example.com']
+    t.match(await runCommand(t, { cwd, env: { NODE_ENV: 'production' }, args: admin, input: 'correct horse\n' }),
+      { code: 1, stdout: '', stderr: /^Invalid configuration:\n {2}- DATABASE_URL must be set; / })
+    t.strictSame(await readdir(cwd), [], 'nor is a database created')
+  })
+
   await t.test('a .env that cannot be read is an error', async t => {
     const folder = await createFolder(t)
     await mkdir(join(folder, '.env'))

@@ -25,12 +25,6 @@ test('all faults are reported together, without the values', async t => {
   })
 })
 
-test('development mode takes a secret of its own, which must be a valid one', async t => {
-  t.equal(readSettings({ JWT_SECRET: SECRET }).JWT_SECRET, SECRET)
-  t.strictSame(faultsOf({ JWT_SECRET: 'short' }),
-    ['JWT_SECRET must be at least 32 bytes; generate one with: openssl rand -base64 48'])
-})
-
 test('with signing keys, the service needs a secret for refresh tokens only', async t => {
   const { DATABASE_URL } = SERVICE
   const [secret, refresh] = ['JWT_SECRET', 'REFRESH_SECRET'].map(name =>
@@ -40,7 +34,6 @@ test('with signing keys, the service needs a secret for refresh tokens only', as
   t.strictSame(faultsOf({ DATABASE_URL, JWT_KEYS_FILE: 'keys.json' }), [refresh])
   t.strictSame(faultsOf({ DATABASE_URL, REFRESH_SECRET: OTHER_SECRET }), [secret])
   t.strictSame(faultsOf({ DATABASE_URL }), [secret])
-  t.strictSame(faultsOf({ JWT_KEYS_FILE: 'keys.json' }), [], 'development mode generates a secret')
 })
 
 test('REFRESH_SECRET signs refresh tokens, or else JWT_SECRET, each with its own accepted secrets', async t => {
