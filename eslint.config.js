@@ -2,7 +2,7 @@ import neostandard from 'neostandard'
 import tseslint from 'typescript-eslint'
 
 export default [
-  ...neostandard({ ts: true, ignores: ['dist', '**/dist', '.tap', '.gatehouse', '**/schema.d.ts'] }),
+  ...neostandard({ ts: true, ignores: ['dist', '**/dist', 'dist-*', '.tap', '.gatehouse', '**/schema.d.ts'] }),
   {
     rules: {
       '@stylistic/max-len': ['error', { code: 120, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }]

@@ -10,11 +10,12 @@ import { filesUnder, readText } from './support/source.ts'
 const matchesOf = (text: string, pattern: RegExp) =>
   [...new Set(Array.from(text.matchAll(pattern), match => String(match[1])))]
 
-test('the Dockerfile copies every folder that the build compiles', async t => {
+test('the Dockerfile copies every folder that the build reads', async t => {
   const { include } = JSON.parse(readText('tsconfig.build.json')) as { include: string[] }
-  t.strictSame(matchesOf(readText('Dockerfile'), /^COPY (\w+) \.\/\1$/gm).sort(), [...include].sort())
+  const read = [...include, 'scripts']
+  t.strictSame(matchesOf(readText('Dockerfile'), /^COPY (\w+) \.\/\1$/gm).sort(), [...read].sort())
   const sent = matchesOf(readText('.dockerignore'), /^!(.*)$/gm)
-  for (const folder of include) t.ok(sent.includes(folder), folder)
+  for (const folder of read) t.ok(sent.includes(folder), folder)
 })
 
 test('the container files name settings that exist', async t => {
