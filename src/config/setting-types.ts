@@ -1,9 +1,10 @@
 import { isIP } from 'node:net'
 import { FormatRegistry, type SchemaOptions, Type } from '@sinclair/typebox'
+import { isStrongSecret, SECRET_RULE } from './secret-strength.ts'
 
 // The types of settings that settings.ts and server-settings.ts are made of.
 
-FormatRegistry.Set('secret', text => Buffer.byteLength(text) >= 32)
+FormatRegistry.Set('secret', isStrongSecret)
 FormatRegistry.Set('postgres-url', text => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
 FormatRegistry.Set('http-url', text => /^https?:\/\//.test(text) && URL.canParse(text))
 FormatRegistry.Set('redis-url', text => /^rediss?:\/\//.test(text) && URL.canParse(text))
@@ -52,10 +53,16 @@ export const seconds = (minimum: number, maximum: number, initial: number, descr
 
 export const text = (options: SettingOptions) => Type.String({ minLength: 1, ...options })
 
+export const secret = (description: string) => text({
+  description,
+  expected: `${SECRET_RULE}; generate one with: openssl rand -base64 48`,
+  format: 'secret'
+})
+
 /** A list of secrets, one per line: a secret can contain any other separator. */
 export const secrets = (description: string) => Type.Array(Type.String({ format: 'secret' }), {
   description,
-  expected: 'secrets of at least 32 bytes, one per line',
+  expected: `secrets, one per line, each of ${SECRET_RULE}`,
   lines: true,
   default: []
 } satisfies SettingOptions)

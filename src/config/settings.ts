@@ -3,7 +3,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { roles } from '../access.ts'
 import { MAX_COST } from '../passwords/hash-cost.ts'
 import { serverSettings } from './server-settings.ts'
-import { integer, oneOf, seconds, secrets, type SettingOptions, text } from './setting-types.ts'
+import { integer, oneOf, seconds, secret, secrets, type SettingOptions, text } from './setting-types.ts'
 
 /**
  * argon2 runs on libuv's threads, which dns.lookup and fs share. A single process has four of them and keeps one for
@@ -46,23 +46,17 @@ export const settings = Type.Object({
     expected: 'a path',
     default: '.gatehouse'
   }),
-  JWT_SECRET: Type.Optional(text({
-    description: 'Secret that signs access tokens (HS256) unless JWT_KEYS_FILE is set, and refresh tokens unless ' +
-      'REFRESH_SECRET is set. Required with DATABASE_URL unless both are set; development mode generates one.',
-    expected: 'at least 32 bytes; generate one with: openssl rand -base64 48',
-    format: 'secret'
-  })),
+  JWT_SECRET: Type.Optional(secret('Secret that signs access tokens (HS256) unless JWT_KEYS_FILE is set, and refresh ' +
+    'tokens unless REFRESH_SECRET is set. Required with DATABASE_URL unless both are set; development mode generates ' +
+    'one.')),
   JWT_SECRET_ACCEPTED: secrets('Further secrets whose tokens are accepted but which sign nothing. See keys.md.'),
   JWT_KEYS_FILE: Type.Optional(text({
     description: 'File of private keys (PEM or a JWK Set) that sign access tokens instead of JWT_SECRET. The first ' +
       'key signs, all keys verify. SIGHUP reloads the file.',
     expected: 'a path'
   })),
-  REFRESH_SECRET: Type.Optional(text({
-    description: 'Secret that signs refresh tokens. Defaults to JWT_SECRET; required if that is not set.',
-    expected: 'at least 32 bytes; generate one with: openssl rand -base64 48',
-    format: 'secret'
-  })),
+  REFRESH_SECRET: Type.Optional(secret('Secret that signs refresh tokens. Defaults to JWT_SECRET; required if that is ' +
+    'not set.')),
   REFRESH_SECRET_ACCEPTED: secrets('Further secrets whose refresh tokens are accepted. See keys.md.'),
   JWT_ISSUER: text({
     description: 'The `iss` claim of access tokens.',

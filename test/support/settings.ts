@@ -4,6 +4,10 @@ export const SECRET = 'a secret of the tests, at least 32 bytes long'
 
 export const OTHER_SECRET = 'another secret of the tests, as long as the one before'
 
+/** What a secret must be. */
+export const SECRET_EXPECTED = 'at least 32 bytes with 10 different characters, not repetitive and not an example; ' +
+  'generate one with: openssl rand -base64 48'
+
 /** The settings that service mode requires. */
 export const SERVICE = { DATABASE_URL: 'postgres://gatehouse:word@db.example.com:5432/gatehouse', JWT_SECRET: SECRET }
 

@@ -7,6 +7,7 @@ import { createDatabase, SECRET, sql } from '../support/app.ts'
 import { createFolder } from '../support/folder.ts'
 import { send, signIn, signUp } from '../support/http-client.ts'
 import { CHEAP, runCommand, runServer } from '../support/process.ts'
+import { SECRET_EXPECTED } from '../support/settings.ts'
 
 test('the service does not start with invalid settings', async t => {
   const cwd = await createFolder(t)
@@ -19,7 +20,7 @@ test('the service does not start with invalid settings', async t => {
       stderr: 'Invalid configuration:\n' +
         '  - PORT must be a whole number from 0 to 65535\n' +
         '  - DATABASE_URL must be a PostgreSQL URL such as postgres://user:password@host:5432/database\n' +
-        '  - JWT_SECRET must be at least 32 bytes; generate one with: openssl rand -base64 48\n' +
+        `  - JWT_SECRET must be ${SECRET_EXPECTED}\n` +
         '  - REFRESH_ROTATION must be one of lenient, strict, off\n'
     })
     t.strictSame(await readdir(cwd), [])

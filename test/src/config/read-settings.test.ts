@@ -1,13 +1,13 @@
 import { test } from 'tap'
 import { readSettings, refreshSecrets } from '../../../src/config/read-settings.ts'
 import { settings } from '../../../src/config/settings.ts'
-import { faultsOf, OTHER_SECRET, SECRET, SERVICE } from '../../support/settings.ts'
+import { faultsOf, OTHER_SECRET, SECRET, SECRET_EXPECTED, SERVICE } from '../../support/settings.ts'
 
 test('an empty variable counts as absent', async t => {
   const empty = Object.fromEntries(Object.keys(settings.properties).map(name => [name, '']))
   t.strictSame(readSettings(empty), readSettings({}))
   t.strictSame(faultsOf({ ...SERVICE, JWT_SECRET: '' }),
-    ['JWT_SECRET must be at least 32 bytes; generate one with: openssl rand -base64 48'])
+    [`JWT_SECRET must be ${SECRET_EXPECTED}`])
 })
 
 test('variables that are not settings are ignored', async t => {
@@ -20,7 +20,7 @@ test('all faults are reported together, without the values', async t => {
     message: 'Invalid configuration:\n' +
       '  - PORT must be a whole number from 0 to 65535\n' +
       '  - DATABASE_URL must be a PostgreSQL URL such as postgres://user:password@host:5432/database\n' +
-      '  - JWT_SECRET must be at least 32 bytes; generate one with: openssl rand -base64 48\n' +
+      `  - JWT_SECRET must be ${SECRET_EXPECTED}\n` +
       '  - CORS_ORIGIN must be a comma-separated list of origins such as https://app.example.com (no path), localhost or *'
   })
 })
@@ -28,7 +28,7 @@ test('all faults are reported together, without the values', async t => {
 test('with signing keys, the service needs a secret for refresh tokens only', async t => {
   const { DATABASE_URL } = SERVICE
   const [secret, refresh] = ['JWT_SECRET', 'REFRESH_SECRET'].map(name =>
-    `${name} must be at least 32 bytes; generate one with: openssl rand -base64 48`)
+    `${name} must be ${SECRET_EXPECTED}`)
   t.strictSame(faultsOf({ DATABASE_URL, JWT_KEYS_FILE: 'keys.json', REFRESH_SECRET: OTHER_SECRET }), [])
   t.strictSame(faultsOf({ DATABASE_URL, JWT_KEYS_FILE: 'keys.json', JWT_SECRET: SECRET }), [])
   t.strictSame(faultsOf({ DATABASE_URL, JWT_KEYS_FILE: 'keys.json' }), [refresh])
@@ -39,10 +39,11 @@ test('with signing keys, the service needs a secret for refresh tokens only', as
 test('REFRESH_SECRET signs refresh tokens, or else JWT_SECRET, each with its own accepted secrets', async t => {
   const secrets = (env: Record<string, string>) =>
     refreshSecrets({ ...readSettings({ ...SERVICE, ...env }), ...SERVICE })
+  const [x, y] = ['the first accepted secret of the tests', 'the second accepted secret of the tests']
   t.strictSame(secrets({}), [SECRET])
-  t.strictSame(secrets({ JWT_SECRET_ACCEPTED: 'x'.repeat(32), REFRESH_SECRET_ACCEPTED: 'y'.repeat(32) }),
-    [SECRET, 'y'.repeat(32), 'x'.repeat(32)])
-  const own = { REFRESH_SECRET: OTHER_SECRET, REFRESH_SECRET_ACCEPTED: 'y'.repeat(32) }
-  t.strictSame(secrets({ ...own, JWT_SECRET_ACCEPTED: 'x'.repeat(32) }),
-    [OTHER_SECRET, 'y'.repeat(32)], 'a leaked JWT_SECRET cannot forge refresh tokens')
+  t.strictSame(secrets({ JWT_SECRET_ACCEPTED: x, REFRESH_SECRET_ACCEPTED: y }),
+    [SECRET, y, x])
+  const own = { REFRESH_SECRET: OTHER_SECRET, REFRESH_SECRET_ACCEPTED: y }
+  t.strictSame(secrets({ ...own, JWT_SECRET_ACCEPTED: x }),
+    [OTHER_SECRET, y], 'a leaked JWT_SECRET cannot forge refresh tokens')
 })
