@@ -7,7 +7,7 @@ import { readSettings } from './config/read-settings.ts'
 import { invocationOf } from './process/command-line.ts'
 import { runCommand } from './process/commands.ts'
 import { Service } from './process/service.ts'
-import { prettyStream, printAddresses } from './process/terminal.ts'
+import { prettyStream, printAddresses, watchTerminal } from './process/terminal.ts'
 import { CLOSE, RELOAD } from './process/workers.ts'
 import { errorCode, errorMessage } from './unknown.ts'
 
@@ -40,7 +40,12 @@ async function prepare (): Promise<() => Promise<void>> {
     isClosing = true
   }
   const reload = () => { service.reload() }
-  process.on('SIGHUP', settings.JWT_KEYS_FILE === undefined ? close : reload)
+  // A terminal that is closed sends SIGHUP as well. The service would outlive it unnoticed.
+  const isTerminalClosed = watchTerminal()
+  process.on('SIGHUP', () => {
+    if (settings.JWT_KEYS_FILE === undefined || isTerminalClosed()) close()
+    else reload()
+  })
   if (cluster.isWorker) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, close)
   cluster.worker?.on('message', message => {
     if (message === CLOSE) close()

@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net'
+import { isatty } from 'node:tty'
 import { isDevelopment } from '../config/read-settings.ts'
 import type { Settings } from '../config/settings.ts'
 import type { LogStream } from '../telemetry/log-options.ts'
@@ -7,6 +8,12 @@ import type { LogStream } from '../telemetry/log-options.ts'
 export async function prettyStream (): Promise<LogStream> {
   const { default: pretty } = await import('pino-pretty')
   return pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss', sync: true })
+}
+
+/** @returns a function that tells whether a terminal of this process has been closed since */
+export function watchTerminal (): () => boolean {
+  const terminals = [0, 1, 2].filter(isatty)
+  return () => !terminals.every(isatty)
 }
 
 /** Prints what to open, once the service listens. */

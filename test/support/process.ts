@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -111,7 +112,8 @@ export async function runCommand (t: Test, options: Options) {
 
 /**
  * Starts the service at a terminal, by script(1) of util-linux.
- * @returns among others its screen: everything that it or the terminal's echo wrote, without colours
+ * @returns among others its screen: everything that it or the terminal's echo wrote, without colours; and `hangUp`,
+ *   which closes the terminal, as closing its window does
  */
 export async function runAtTerminal (t: Test, { env = {}, args = [], cwd }: Options) {
   const quoted = [process.execPath, ...serviceArgs, ...args].map(arg => `'${arg}'`).join(' ')
@@ -124,11 +126,12 @@ export async function runAtTerminal (t: Test, { env = {}, args = [], cwd }: Opti
   const ended = endOf(terminal)
   const pid = await until('the service to start', async () => (await childrenOf(Number(terminal.pid)))[0])
   t.teardown(async () => {
-    if (terminal.exitCode === null) process.kill(pid, 'SIGKILL')
+    if (!hasEnded(pid)) process.kill(pid, 'SIGKILL')
     await ended
   })
   return {
     pid,
+    hangUp: () => { terminal.kill('SIGKILL') },
     screen: () => stripVTControlCharacters(screen).replaceAll('\r\n', '\n'),
     type: (text: string) => { terminal.stdin.write(text) },
     ended
@@ -139,4 +142,13 @@ export async function runAtTerminal (t: Test, { env = {}, args = [], cwd }: Opti
 export async function childrenOf (pid: number): Promise<number[]> {
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
   return children.split(' ').filter(Boolean).map(Number)
+}
+
+/** Whether a process has ended. One whose parent has ended stays in the list until it is reaped, in the state Z. */
+export function hasEnded (pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')
+  } catch {
+    return true
+  }
 }

@@ -4,7 +4,9 @@ import { test, type Test } from 'tap'
 import { createDatabase, SECRET } from '../support/app.ts'
 import { createFolder } from '../support/folder.ts'
 import { send } from '../support/http-client.ts'
-import { CHEAP, runServer } from '../support/process.ts'
+import { canFault, faultOnSignal } from '../support/fault.ts'
+import { keyFile, privateKeys, toPem } from '../support/keys.ts'
+import { CHEAP, childrenOf, hasEnded, runAtTerminal, runServer } from '../support/process.ts'
 import { until } from '../support/wait.ts'
 
 async function start (t: Test, env: Record<string, string> = {}) {
@@ -67,8 +69,56 @@ test('an unexpected error ends the process with its stack and code 1', async t =
   t.match(stderr(), /^Error: a bug\n {4}at /)
 })
 
-test('a native fault ends the process by its signal', async t => {
-  const { child, ended } = await start(t)
-  child.kill('SIGSEGV')
+test('a native fault ends the process by its signal, within a second', { skip: !canFault }, async t => {
+  const { child, ended } = await start(t, { NODE_OPTIONS: await faultOnSignal(t) })
+  child.kill('SIGUSR2')
+  await until('its end', () => child.signalCode !== null, 1000)
   t.equal(await ended, 'SIGSEGV')
+})
+
+test('a worker with a native fault ends, and is replaced', { skip: !canFault }, async t => {
+  const server = await start(t, { NODE_OPTIONS: await faultOnSignal(t), WORKERS: '2' })
+  const lines = (text: string) => server.logs().filter(({ msg }) => msg.startsWith(text))
+  await until('two workers', () => lines('Server listening').length === 2)
+  const faulty = Number(lines('Server listening')[0]?.['pid'])
+  t.teardown(() => { if (!hasEnded(faulty)) process.kill(faulty, 'SIGKILL') })
+  process.kill(faulty, 'SIGUSR2')
+  await until('its end', () => hasEnded(faulty), 1000)
+  await until('another', () => lines('Server listening').length === 3)
+  t.match(lines('worker exited'), [{ pid: faulty, code: null, signal: 'SIGSEGV' }])
+  t.equal((await send(`${server.url}/health/ready`)).status, 200)
+  server.child.kill('SIGTERM')
+  t.equal(await server.ended, 0)
+})
+
+/** Starts the service at a terminal, and waits until it listens. */
+async function startAtTerminal (t: Test, env: Record<string, string> = {}) {
+  const terminal = await runAtTerminal(t, {
+    cwd: await createFolder(t), env: { ...CHEAP, DATABASE_URL: await createDatabase(t), JWT_SECRET: SECRET, ...env }
+  })
+  await until('the address', () => terminal.screen().includes('Service   http://'))
+  return terminal
+}
+
+test('closing the terminal ends the process', async t => {
+  const { pid, hangUp } = await startAtTerminal(t)
+  hangUp()
+  t.ok(await until('its end', () => hasEnded(pid), 1000))
+})
+
+test('closing the terminal also ends a service that reloads its keys at SIGHUP', async t => {
+  const { file } = await keyFile(t, toPem(privateKeys.EdDSA()))
+  const { pid, hangUp, screen } = await startAtTerminal(t, { JWT_KEYS_FILE: file })
+  process.kill(pid, 'SIGHUP')
+  await until('the reload', () => screen().split('the first one signs').length === 3)
+  hangUp()
+  t.ok(await until('its end', () => hasEnded(pid), 1000))
+})
+
+test('closing the terminal also ends the workers', async t => {
+  const { file } = await keyFile(t, toPem(privateKeys.EdDSA()))
+  const { pid, hangUp } = await startAtTerminal(t, { JWT_KEYS_FILE: file, WORKERS: '2' })
+  const workers = await until('two workers', async () => (await childrenOf(pid)).length === 2 && await childrenOf(pid))
+  hangUp()
+  t.ok(await until('the end of all', () => [pid, ...workers].every(hasEnded)))
 })
