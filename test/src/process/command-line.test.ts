@@ -27,6 +27,8 @@ test('--help names every command, as it was typed', async t => {
   npx gatehouse   start the service
   npx gatehouse create-admin --username NAME --email ADDRESS   create an admin
   npx gatehouse keys new|promote|remove|list   maintain the file of JWT_KEYS_FILE
+  npx gatehouse migrate   apply pending migrations
+  npx gatehouse sign-out-everybody   end every session
   npx gatehouse --help | --version
 
 Settings are environment variables, or lines of a file .env in the working directory. Without DATABASE_URL the service
