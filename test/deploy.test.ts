@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import { test } from 'tap'
 import { settings } from '../src/config/settings.ts'
 import { startApp } from './support/app.ts'
+import { faultsOf, SERVICE } from './support/settings.ts'
 import { filesUnder, readText } from './support/source.ts'
 
 // What a change of the source can break in deploy/ unnoticed. npm run test:cluster covers the rest.
@@ -25,6 +26,15 @@ test('the container files name settings that exist', async t => {
     .filter(name => !name.startsWith('POSTGRES_'))
   t.ok(names.length > 5)
   t.strictSame(names.filter(name => !(name in settings.properties)), [])
+})
+
+test('what runs the service behind a proxy sets TRUST_PROXY, or a text that stops the start', async t => {
+  const [value = ''] = matchesOf(readText('deploy/kubernetes/deployment.yaml'), /- name: TRUST_PROXY\n +value: (.+)/g)
+  t.strictSame(faultsOf({ ...SERVICE, TRUST_PROXY: value }), [
+    'TRUST_PROXY must be a comma-separated list of addresses, networks such as 10.0.0.0/8, loopback, linklocal or uniquelocal'
+  ])
+  t.match(readText('deploy/compose.yaml'), /\n {6}TRUST_PROXY: \$\{TRUST_PROXY:-\}\n/)
+  t.match(readText('deploy/haproxy.cfg'), 'TRUST_PROXY=10.0.0.1')
 })
 
 test('the dashboard, the alerts and the table of metrics name metrics that exist, and the table has all', async t => {

@@ -102,6 +102,7 @@ test('the primary is killed under load, and nothing that was acknowledged is los
     await startInstance(t, folder, `gatehouse${machine}`, {
       HOST: `${network}${machine}`,
       PORT: ports.service,
+      TRUST_PROXY: 'loopback',
       DATABASE_URL: `postgres://postgres:${SUPERUSER}@${database}:${ports.postgres}/gatehouse`
     })))
   const second = await startPatroni(t, folder, ports, 2)
