@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import jwt from '@fastify/jwt'
 import { type Static, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
@@ -24,8 +25,11 @@ const Claims = Type.Object({
 export type AccessClaims = Static<typeof Claims>
 
 export interface AccessTokens {
-  /** @param notAfter end of the session, which the token does not outlive */
-  issue (user: { id: number, roles: readonly Role[] }, sessionId: string, notAfter: Date): string
+  /**
+   * @param notAfter end of the session, which the token does not outlive
+   * @param audience the server that the token is for; gatehouse itself unless given
+   */
+  issue (user: { id: number, roles: readonly Role[] }, sessionId: string, notAfter: Date, audience?: string): string
   /** @throws ApiError ACCESS_TOKEN_EXPIRED, or ACCESS_TOKEN_INVALID for any other invalid token */
   verify (token: string): AccessClaims
   /** The public keys in use, for /.well-known/jwks.json; none without JWT_KEYS_FILE. */
@@ -79,17 +83,22 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
   }
 
   fastify.decorate('accessTokens', {
-    issue (user, sessionId, notAfter) {
+    issue (user, sessionId, notAfter, audience = aud) {
       const iat = Math.floor(Date.now() / 1000)
       const exp = Math.min(iat + ttl, Math.floor(notAfter.getTime() / 1000))
-      return ring.sign({ sub: String(user.id), id: user.id, sid: sessionId, roles: user.roles, iat, exp, iss, aud })
+      // Without a unique id, two refreshes within a second would give the same token.
+      const unique = { jti: randomUUID(), iat, exp, iss, aud: audience }
+      return ring.sign({ sub: String(user.id), id: user.id, sid: sessionId, roles: user.roles, ...unique })
     },
 
     verify (token) {
       const cached = verified.get(token)
       if (cached !== undefined) {
-        if (cached.exp * 1000 > Date.now()) return cached
-        throw new ApiError('ACCESS_TOKEN_EXPIRED')
+        const now = Date.now() / 1000
+        if (cached.exp <= now) throw new ApiError('ACCESS_TOKEN_EXPIRED')
+        // The clock was set back.
+        if (cached.iat > now + LEEWAY) throw new ApiError('ACCESS_TOKEN_INVALID')
+        return cached
       }
       const payload = verifySignature(token)
       if (!claims.Check(payload) || payload.sub !== String(payload.id) || payload.iat > Date.now() / 1000 + LEEWAY) {
@@ -114,7 +123,10 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
   })
 
   function verifySignature (token: string): unknown {
-    for (const { signature, verify } of ring.verifiers(kidOf(token))) {
+    const header = headerOf(token)
+    // No extension is understood, and one that a signer calls critical must be (RFC 7515 §4.1.11).
+    if (property(header, 'crit') !== undefined) throw new ApiError('ACCESS_TOKEN_INVALID')
+    for (const { signature, verify } of ring.verifiers(property(header, 'kid'))) {
       if (!signature.test(token)) continue
       try {
         return verify(token)
@@ -127,10 +139,10 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
   }
 }, { name: 'jwt', fastify: '5.x' })
 
-/** The key id in a token's header, unverified; undefined if there is none. */
-function kidOf (token: string): unknown {
+/** A token's header, unverified; undefined if there is none. */
+function headerOf (token: string): unknown {
   try {
-    return property(JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString()), 'kid')
+    return JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString()) as unknown
   } catch {
     return undefined
   }

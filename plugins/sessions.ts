@@ -34,9 +34,10 @@ export interface Sessions {
   ): Promise<OpenedSession | undefined>
   /**
    * Exchanges a refresh token for new tokens, as REFRESH_ROTATION says.
+   * @param audience `aud` of the access token
    * @throws ApiError REFRESH_TOKEN_UNKNOWN or REFRESH_TOKEN_EXPIRED
    */
-  refresh (refreshToken: string, request: FastifyRequest): Promise<Tokens>
+  refresh (refreshToken: string, request: FastifyRequest, audience: string): Promise<Tokens>
   /** The session id of a genuine refresh token. The session may have ended. */
   idOf (refreshToken: string): string | undefined
   /**
@@ -114,14 +115,14 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
       }
     },
 
-    async refresh (refreshToken, request) {
+    async refresh (refreshToken, request, audience) {
       const presented = decode(refreshToken, request)
       const { userId, sessionId } = presented
       const [session] = await db.query(rotateSession(presented, rules))
       if (session) {
         logSecurityEvent(request, 'authn_token_created', { userId, sessionId })
         return {
-          accessToken: accessTokens.issue({ id: userId, roles: session.roles }, sessionId, session.expiresAt),
+          accessToken: accessTokens.issue({ id: userId, roles: session.roles }, sessionId, session.expiresAt, audience),
           refreshToken: codec.encode({ userId, sessionId, generation: session.generation + lead }, presented.key)
         }
       }

@@ -43,6 +43,7 @@ export const catalogue = {
     status: 403,
     message: 'Refresh token was expired. Please make a new signin request'
   },
+  AUDIENCE_UNKNOWN: { status: 400, message: 'The audience is unknown. Use one that JWT_AUDIENCES lists.' },
   ACCESS_TOKEN_MISSING: { status: 403, message: 'No token provided!', headers: challenge },
   ACCESS_TOKEN_EXPIRED: { status: 401, message: 'Unauthorized! Access Token was expired!', headers: challenge },
   ACCESS_TOKEN_INVALID: { status: 401, message: 'Unauthorized!', headers: challenge },

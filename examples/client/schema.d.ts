@@ -15,7 +15,7 @@ export interface paths {
         put?: never;
         /**
          * Creates a user.
-         * @description Access: public.
+         * @description Usernames and e-mail addresses that differ only in case are the same.
          */
         post: operations["postAuthSignup"];
         delete?: never;
@@ -35,7 +35,7 @@ export interface paths {
         put?: never;
         /**
          * Signs a user in.
-         * @description Access: public.
+         * @description The case of the username is ignored.
          */
         post: operations["postAuthSignin"];
         delete?: never;
@@ -969,9 +969,19 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /**
+                     * @description the resource server that the access token is for, one of JWT_AUDIENCES
+                     * @example gatehouse
+                     */
+                    audience?: string;
                     refreshToken?: string | null;
                 };
                 "application/x-www-form-urlencoded": {
+                    /**
+                     * @description the resource server that the access token is for, one of JWT_AUDIENCES
+                     * @example gatehouse
+                     */
+                    audience?: string;
                     refreshToken?: string | null;
                 };
             };
@@ -996,7 +1006,9 @@ export interface operations {
                 };
             };
             /**
-             * @description REQUEST_MALFORMED: The request could not be parsed.
+             * @description AUDIENCE_UNKNOWN: The audience is unknown. Use one that JWT_AUDIENCES lists.
+             *
+             *     REQUEST_MALFORMED: The request could not be parsed.
              *
              *     VALIDATION_FAILED: username is required
              */
@@ -1012,7 +1024,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                        code: "AUDIENCE_UNKNOWN" | "REQUEST_MALFORMED" | "VALIDATION_FAILED";
                     };
                 };
             };
@@ -3003,7 +3015,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again. */
+            /**
+             * @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again.
+             *
+             *     TOO_MANY_REQUESTS: Too many requests. Please wait and try again.
+             */
             429: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -3018,7 +3034,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "SIGNIN_THROTTLED";
+                        code: "SIGNIN_THROTTLED" | "TOO_MANY_REQUESTS";
                     };
                 };
             };
@@ -3225,7 +3241,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again. */
+            /**
+             * @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again.
+             *
+             *     TOO_MANY_REQUESTS: Too many requests. Please wait and try again.
+             */
             429: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -3240,7 +3260,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "SIGNIN_THROTTLED";
+                        code: "SIGNIN_THROTTLED" | "TOO_MANY_REQUESTS";
                     };
                 };
             };

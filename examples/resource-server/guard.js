@@ -33,7 +33,7 @@ async function findFault (url) {
  * `config: { roles: 'public' }` for everybody, `[]` for any signed-in user, `['moderator', 'admin']` for users with one
  * of these roles. `request.caller` has the claims of the token: `{ id, roles, … }`.
  */
-export default fp(async function guard (fastify, { gatehouse, issuer = 'gatehouse', audience = 'gatehouse', maxAge = 300 }) {
+export default fp(async function guard (fastify, { gatehouse, issuer = 'gatehouse', audience, maxAge = 300 }) {
   const url = new URL('/.well-known/jwks.json', gatehouse)
   // Fetched for the first token, again after maxAge seconds, and when a token names an unknown key.
   const keys = createRemoteJWKSet(url, { ...TIMES, cacheMaxAge: maxAge * 1000 })

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import guard from './guard.js'
 
 const {
-  GATEHOUSE = 'http://localhost:8080', JWT_ISSUER, JWT_AUDIENCE, JWKS_MAX_AGE = '300', HOST = 'localhost', PORT = '3000'
+  GATEHOUSE = 'http://localhost:8080', JWT_ISSUER, JWT_AUDIENCE = 'orders', JWKS_MAX_AGE = '300', HOST = 'localhost', PORT = '3000'
 } = process.env
 
 const app = Fastify({ logger: true })

@@ -68,6 +68,11 @@ export const settings = Type.Object({
     expected: 'a name or URL',
     default: 'gatehouse'
   }),
+  JWT_AUDIENCES: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), {
+    description: 'Resource servers that access tokens can be issued for, by their `aud` claim. See keys.md.',
+    expected: 'a comma-separated list of names or URLs',
+    default: []
+  } satisfies SettingOptions),
   ACCESS_TOKEN_TTL: seconds(1, 86400, 3600, 'Lifetime of an access token.'),
   REFRESH_TOKEN_TTL: seconds(1, 31536000, 86400, 'Lifetime of a session, counted from sign-in. A refresh never ' +
     'extends it.'),

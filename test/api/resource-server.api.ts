@@ -3,7 +3,7 @@ import { type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { addKey, promoteKey, removeKey } from '../../src/tokens/key-file.ts'
-import { startApp } from '../support/app.ts'
+import { startApp, type Tokens } from '../support/app.ts'
 import { createFolder } from '../support/folder.ts'
 import { until } from '../support/wait.ts'
 import { root } from './description.ts'
@@ -11,7 +11,7 @@ import { root } from './description.ts'
 test('examples/resource-server verifies tokens with the published keys, also while these are rotated', async t => {
   const file = join(await createFolder(t), 'keys.json')
   const [old] = addKey(file, 'EdDSA')
-  const { app, signUp, signIn } = await startApp(t, { JWT_KEYS_FILE: file })
+  const { app, post, signUp, signIn } = await startApp(t, { JWT_KEYS_FILE: file, JWT_AUDIENCES: ['orders'] })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   const child = spawn(process.execPath, ['server.js'], {
@@ -28,8 +28,12 @@ test('examples/resource-server verifies tokens with the published keys, also whi
 
   await signUp('ann')
   await signUp('root', ['admin'])
-  const ann = (await signIn('ann')).accessToken
-  const admin = (await signIn('root')).accessToken
+  const tokenOf = async (username: string) => {
+    const { refreshToken } = await signIn(username)
+    return (await post('/api/auth/refreshtoken', { refreshToken, audience: 'orders' })).json<Tokens>().accessToken
+  }
+  const [ann, admin] = [await tokenOf('ann'), await tokenOf('root')]
+  t.equal(await ask('/orders', (await signIn('ann')).accessToken), 401, 'the token of a sign-in is for gatehouse only')
   t.equal(await ask('/'), 200)
   t.strictSame([await ask('/orders'), await ask('/orders', 'garbage'), await ask('/orders', ann)], [401, 401, 200])
   t.strictSame([await ask('/stock', ann), await ask('/stock', admin)], [403, 200])
@@ -39,7 +43,7 @@ test('examples/resource-server verifies tokens with the published keys, also whi
   app.accessTokens.reload()
   promoteKey(file, String(fresh?.kid))
   app.accessTokens.reload()
-  const later = (await signIn('ann')).accessToken
+  const later = await tokenOf('ann')
   await until('the new key to be fetched', async () => await ask('/orders', later) === 200)
   t.equal(await ask('/orders', ann), 200, 'the old key still verifies')
   removeKey(file, String(old?.kid))

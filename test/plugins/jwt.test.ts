@@ -64,7 +64,8 @@ test('an access token has the claims of RFC 9068', async t => {
   const { service, id, header, claims } = await signedIn(t)
   const now = Math.floor(Date.now() / 1000)
   t.strictSame(read(header), HEADER)
-  const { sid, iat, exp, ...rest } = claims
+  const { sid, iat, exp, jti, ...rest } = claims
+  t.match(jti, /^[0-9a-f-]{36}$/)
   t.strictSame(rest, { sub: String(id), id, roles: ['user'], iss: 'gatehouse', aud: 'gatehouse' })
   t.strictSame(await service.sql('SELECT id, user_id::int FROM refresh_tokens'), [{ id: sid, user_id: id }])
   t.ok(iat <= now && iat >= now - 10)
@@ -200,6 +201,7 @@ test('every forged, unusual or malformed access token is rejected with the same 
     'crit of an unknown extension': hs({ crit: ['exp2'], exp2: 1 }),
     'crit of b64': hs({ crit: ['b64'], b64: false }),
     'crit empty': hs({ crit: [] }),
+    'crit null': hs({ crit: null }),
     'crit a text': hs({ crit: 'alg' }),
     'crit of a registered name': hs({ crit: ['alg'] }),
     'a header that is null': token('null', claims),
@@ -361,4 +363,12 @@ test('an access token from a clock too far ahead becomes valid at that time', as
   const early = token(HEADER, { ...claims, iat: claims.iat + 1000 })
   t.equal((await present(service, early)).status, 401)
   t.equal((await at(t, (claims.iat + 1000) * 1000, async () => await present(service, early))).status, 200)
+})
+
+test('a cached access token is rejected once the clock is set back to before it was issued', async t => {
+  const { service, accessToken, claims } = await signedIn(t)
+  t.equal((await present(service, accessToken)).status, 200)
+  const past = await at(t, (claims.iat - 24 * HOUR) * 1000, async () => await present(service, accessToken))
+  t.strictSame([past.status, past.body], [401, { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' }])
+  t.equal((await present(service, accessToken)).status, 200)
 })

@@ -16,6 +16,7 @@ const contract: Record<ErrorCode, [status: number, message: string]> = {
   REFRESH_TOKEN_MISSING: [403, 'Refresh Token is required!'],
   REFRESH_TOKEN_UNKNOWN: [403, 'Refresh token is not in database!'],
   REFRESH_TOKEN_EXPIRED: [403, 'Refresh token was expired. Please make a new signin request'],
+  AUDIENCE_UNKNOWN: [400, 'The audience is unknown. Use one that JWT_AUDIENCES lists.'],
   ACCESS_TOKEN_MISSING: [403, 'No token provided!'],
   ACCESS_TOKEN_EXPIRED: [401, 'Unauthorized! Access Token was expired!'],
   ACCESS_TOKEN_INVALID: [401, 'Unauthorized!'],

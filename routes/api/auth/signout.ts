@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Message } from '../../../src/api/fields.ts'
-import { presentedToken, RefreshTokenBody } from '../../../src/api/refresh-token-body.ts'
+import { presentedToken, refreshTokenBody } from '../../../src/api/refresh-token-body.ts'
 
 const signedOut = { message: 'You have been signed out.' }
 const signedOutEverywhere = { message: 'You have been signed out everywhere.' }
@@ -13,7 +13,7 @@ export default (async fastify => {
     config: { access: 'public', errors: ['REFRESH_TOKEN_MISSING', 'REFRESH_TOKEN_UNKNOWN'] },
     schema: {
       summary: 'Ends the session of a refresh token.',
-      body: RefreshTokenBody,
+      body: refreshTokenBody({}),
       response: { 200: Message(signedOut.message) }
     }
   }, async request => {

@@ -11,6 +11,9 @@ const expired = { message: 'Refresh token was expired. Please make a new signin 
 const codec = new RefreshTokenCodec(SECRET)
 const generationOf = (token: string) => codec.decode(token)?.generation
 
+const claimsOf = (token: string) =>
+  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>
+
 /** Signs in a user. @returns what the tests do with the session */
 async function session (service: TestApp) {
   await service.signUp('alice')
@@ -331,4 +334,45 @@ test('a dump of the database contains nothing that can be presented as a token',
   const { first, accessToken } = await session(service)
   const rows = JSON.stringify(await service.sql('SELECT users.*, refresh_tokens.* FROM users, refresh_tokens'))
   for (const secret of [first, accessToken, PASSWORD, first.slice(-43)]) t.notMatch(rows, secret)
+})
+
+test('an audience gets an access token for that server alone, and the refresh token rotates as usual', async t => {
+  const service = await shareApp(t, { JWT_AUDIENCES: ['orders', 'stock'] })
+  const { first } = await session(service)
+  const refresh = async (refreshToken: string, audience?: string) =>
+    (await service.post('/api/auth/refreshtoken', { refreshToken, audience })).json<Tokens>()
+  const orders = await refresh(first, 'orders')
+  t.strictSame({ aud: claimsOf(orders.accessToken)['aud'], generation: generationOf(orders.refreshToken) },
+    { aud: 'orders', generation: 1 })
+  const response = await service.as(orders.accessToken, 'GET', '/api/test/user')
+  t.strictSame([response.status, response.body], [401, { message: 'Unauthorized!', code: 'ACCESS_TOKEN_INVALID' }])
+
+  const stock = await refresh(orders.refreshToken, 'stock')
+  t.equal(claimsOf(stock.accessToken)['aud'], 'stock')
+  for (const own of [await refresh(stock.refreshToken), await refresh(stock.refreshToken, 'gatehouse')]) {
+    t.equal(claimsOf(own.accessToken)['aud'], 'gatehouse')
+    t.equal((await service.as(own.accessToken, 'GET', '/api/test/user')).status, 200)
+  }
+})
+
+test('an audience that is not listed is rejected, and the refresh token does not rotate', async t => {
+  const service = await shareApp(t, { JWT_AUDIENCES: ['orders'] })
+  const { first, sessions } = await session(service)
+  await service.post('/api/auth/refreshtoken', { refreshToken: first })
+  const before = await sessions()
+  for (const audience of ['stock', 'Orders', '']) {
+    const response = await service.post('/api/auth/refreshtoken', { refreshToken: first, audience })
+    t.strictSame([response.status, response.body], [400, {
+      message: 'The audience is unknown. Use one that JWT_AUDIENCES lists.', code: 'AUDIENCE_UNKNOWN'
+    }])
+  }
+  t.strictSame(await sessions(), before)
+  t.strictSame((await service.post('/api/auth/refreshtoken', { audience: 'stock' })).body, required)
+})
+
+test('two refreshes within a second give different access tokens', async t => {
+  const service = await shareApp(t)
+  const { first, present } = await session(service)
+  const tokens = await Promise.all([1, 2, 3].map(async () => (await present(first)).json<Tokens>().accessToken))
+  t.equal(new Set(tokens).size, 3)
 })
