@@ -2,7 +2,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { writeSecretFile } from './secret-file.ts'
 import { errorCode } from '../unknown.ts'
-import { type Algorithm, parseKeys, type SigningKey } from './signing-keys.ts'
+import { type Algorithm, MIN_RSA_BITS, parseKeys, type SigningKey } from './signing-keys.ts'
 
 /** An invalid JWT_KEYS_FILE. The message names the key and what is expected, never a key's content. */
 export class KeyFileError extends Error {
@@ -22,9 +22,26 @@ export function readKeys (file: string): [SigningKey, ...SigningKey[]] {
   } catch (error) {
     throw new KeyFileError(file, [`the file cannot be read: ${errorCode(error)}`])
   }
+  const exposure = findExposure(file)
+  if (exposure !== undefined) throw new KeyFileError(file, [exposure])
   const { keys: [first, ...others], faults } = parseKeys(text)
   if (!first || faults.length > 0) throw new KeyFileError(file, faults)
   return [first, ...others]
+}
+
+/**
+ * Whether other users may read or change the file. The rule is PostgreSQL's for ssl_key_file: the user of this process
+ * needs no group to read a file of its own. If the file belongs to another user, such as root, a group may read it, as
+ * in a Secret that Kubernetes mounts with fsGroup.
+ * @returns a fault with what to do
+ */
+function findExposure (file: string): string | undefined {
+  const { mode, uid } = statSync(file)
+  const [denied, right] = uid === process.getuid?.() ? [0o077, 600] : [0o037, 640]
+  // Windows has no such modes.
+  return process.platform !== 'win32' && (mode & denied) !== 0
+    ? `other users may read or change the file; run: chmod ${right} ${file}`
+    : undefined
 }
 
 /**
@@ -64,8 +81,7 @@ function find (keys: readonly SigningKey[], kid: string): SigningKey {
 function generateKey (alg: Algorithm): KeyObject {
   if (alg === 'EdDSA') return generateKeyPairSync('ed25519').privateKey
   if (alg === 'ES256') return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
-  // The minimum of RS256 (RFC 7518 §3.3). With 3072 bits a signature, which sign-in waits for, takes 3 × as long.
-  return generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+  return generateKeyPairSync('rsa', { modulusLength: MIN_RSA_BITS }).privateKey
 }
 
 /** Writes a JWK Set, whatever format the file had. */

@@ -22,7 +22,10 @@ export interface SigningKey {
 /** A key as it stands in the file. */
 type Entry = { jwk: Record<string, unknown> } | { label: string, pem: string }
 
-const EXPECTED = 'use Ed25519 (EdDSA), P-256 (ES256) or RSA with at least 2048 bits (RS256)'
+/** As strong as the other two algorithms (NIST SP 800-57 part 1, table 2). */
+export const MIN_RSA_BITS = 3072
+
+const EXPECTED = `use Ed25519 (EdDSA), P-256 (ES256) or RSA with at least ${MIN_RSA_BITS} bits (RS256)`
 
 /**
  * Reads private keys from PEM blocks, a JWK or a JWK Set.
@@ -122,7 +125,7 @@ function kindOf (key: KeyObject): Pick<SigningKey, 'alg' | 'signature'> | string
   const { modulusLength = 0, namedCurve } = { ...asymmetricKeyDetails }
   if (asymmetricKeyType === 'ed25519') return { alg: 'EdDSA', signature: 64 }
   if (asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return { alg: 'ES256', signature: 64 }
-  if (asymmetricKeyType === 'rsa' && modulusLength >= 2048) {
+  if (asymmetricKeyType === 'rsa' && modulusLength >= MIN_RSA_BITS) {
     return { alg: 'RS256', signature: Math.ceil(modulusLength / 8) }
   }
   const size = namedCurve ?? (modulusLength > 0 ? `${modulusLength} bits` : '')

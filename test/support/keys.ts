@@ -8,7 +8,7 @@ import { createFolder } from './folder.ts'
 export const privateKeys: Record<'EdDSA' | 'ES256' | 'RS256', () => KeyObject> = {
   EdDSA: () => generateKeyPairSync('ed25519').privateKey,
   ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
-  RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+  RS256: () => generateKeyPairSync('rsa', { modulusLength: 3072 }).privateKey
 }
 
 export const toPem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString()
@@ -25,7 +25,7 @@ export function secretsOf (key: KeyObject): string[] {
 /** A file for JWT_KEYS_FILE. `write` changes it. */
 export async function keyFile (t: Test, text: string): Promise<{ file: string, write (text: string): void }> {
   const file = join(await createFolder(t), 'keys.json')
-  const write = (text: string) => writeFileSync(file, text)
+  const write = (text: string) => writeFileSync(file, text, { mode: 0o600 })
   write(text)
   return { file, write }
 }

@@ -53,12 +53,38 @@ test('no kid of a new key begins with a dash, which a command line would take fo
 
 test('a PEM file becomes a JWK Set whose keys keep their kids, and the file keeps its mode', async t => {
   const { file } = await keyFile(t, toPem(privateKeys.RS256()) + toPem(privateKeys.EdDSA()))
-  chmodSync(file, 0o640)
+  chmodSync(file, 0o400)
   const before = readKeys(file).map(({ kid, publicJwk }) => ({ kid, publicJwk }))
   addKey(file, 'ES256')
   t.strictSame(readKeys(file).slice(0, 2).map(({ kid, publicJwk }) => ({ kid, publicJwk })), before)
   t.equal(readJwks(file).length, 3)
-  t.equal(mode(file), '640')
+  t.equal(mode(file), '400')
+})
+
+test('a file that other users may read is rejected, with the command that corrects it', async t => {
+  const { file } = await keyFile(t, toPem(privateKeys.EdDSA()))
+  const fault = (right: number) =>
+    ({ message: `Invalid keys in ${file}:\n  - other users may read or change the file; run: chmod ${right} ${file}` })
+  for (const exposed of [0o640, 0o604, 0o644, 0o620, 0o601, 0o777]) {
+    chmodSync(file, exposed)
+    for (const use of [readKeys, (file: string) => addKey(file, 'EdDSA')]) t.throws(() => use(file), fault(600), exposed.toString(8))
+  }
+  for (const own of [0o600, 0o400]) {
+    chmodSync(file, own)
+    t.equal(kids(file).length, 1)
+  }
+
+  await t.test('a group may read a file of another user, such as root', async t => {
+    t.intercept(process, 'getuid', { value: () => 12_345 })
+    for (const exposed of [0o644, 0o660, 0o641]) {
+      chmodSync(file, exposed)
+      t.throws(() => readKeys(file), fault(640), exposed.toString(8))
+    }
+    for (const closed of [0o640, 0o440, 0o600]) {
+      chmodSync(file, closed)
+      t.equal(kids(file).length, 1)
+    }
+  })
 })
 
 test('the error for an unreadable or invalid file names the file and every fault', async t => {

@@ -55,11 +55,11 @@ test('the parameters that openssl writes before an EC key are ignored', async t 
 })
 
 test('an RSA signature is as long as its key', async t => {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2056 })
-  t.strictSame(parseKeys([ed, ec, rsa, privateKey].map(toPem).join('')).keys.map(({ signature }) => signature), [64, 64, 256, 257])
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 3080 })
+  t.strictSame(parseKeys([ed, ec, rsa, privateKey].map(toPem).join('')).keys.map(({ signature }) => signature), [64, 64, 384, 385])
 })
 
-const expected = 'use Ed25519 (EdDSA), P-256 (ES256) or RSA with at least 2048 bits (RS256)'
+const expected = 'use Ed25519 (EdDSA), P-256 (ES256) or RSA with at least 3072 bits (RS256)'
 const damaged = (jwk: JsonWebKey, from: JsonWebKey, ...names: string[]): JsonWebKey =>
   ({ ...jwk, ...Object.fromEntries(names.map(name => [name, from[name]])) })
 
@@ -69,7 +69,7 @@ test('a fault names the position of its key and what to do, and reveals nothing 
   const legacy = rsa.export({ type: 'pkcs1', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'word' }).toString()
   const spki = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }) + toPem(ed)
   const kind = (key: KeyObject) => [toPem(key), jwks(toJwk(key))]
-  const short = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey
+  const short = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
   const k256 = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey
   const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey
   const cases: Array<[fault: string, ...texts: string[]]> = [
@@ -89,7 +89,7 @@ test('a fault names the position of its key and what to do, and reveals nothing 
     ['key 1 is encrypted; decrypt it with openssl pkey', encrypted, legacy],
     ['key 1 is not a PKCS #8, SEC 1 or PKCS #1 private key; convert it with openssl pkey', spki,
       toPem(ed).replaceAll('PRIVATE KEY', 'OPENSSH PRIVATE KEY'), toPem(ed).replaceAll('PRIVATE KEY', 'CERTIFICATE')],
-    [`key 1 is rsa, 1024 bits: ${expected}`, ...kind(short)],
+    [`key 1 is rsa, 2048 bits: ${expected}`, ...kind(short)],
     [`key 1 is ec, secp256k1: ${expected}`, ...kind(k256)],
     [`key 1 is ec, secp384r1: ${expected}`, ...kind(p384)],
     [`key 1 is ed448: ${expected}`, ...kind(generateKeyPairSync('ed448').privateKey)],
