@@ -21,7 +21,7 @@ const EXPOSED = 'x-request-id, retry-after, www-authenticate'
 export default fp<{ config: Config }>(async function allowOrigins (fastify, { config }) {
   const allowed = new Set(config.CORS_ORIGIN)
   const isAllowed = (origin: string) =>
-    allowed.has('*') || allowed.has(origin) || (allowed.has('localhost') && LOCALHOST.test(origin))
+    allowed.has(origin) || (allowed.has('localhost') && LOCALHOST.test(origin))
   const logged = new Set<string>()
 
   function logRejected (origin: string): void {
@@ -38,6 +38,8 @@ export default fp<{ config: Config }>(async function allowOrigins (fastify, { co
     origin (origin, callback) {
       // Most requests to an API come from no page. Without an origin, the package adds no headers but Vary.
       if (origin === undefined) { callback(null, false); return }
+      // Not the origin itself: every origin is allowed the same, and a cache may then serve a response to all.
+      if (allowed.has('*')) { callback(null, '*'); return }
       if (isAllowed(origin)) { callback(null, true); return }
       logRejected(origin)
       // An empty list allows nothing, but unlike `false` it still responds to the preflight.

@@ -4,6 +4,7 @@ import closeWithGrace from 'close-with-grace'
 import pino from 'pino'
 import { misspeltSettings } from './config/misspelt.ts'
 import { readSettings } from './config/read-settings.ts'
+import { riskySettings } from './config/risky-settings.ts'
 import { invocationOf } from './process/command-line.ts'
 import { runCommand } from './process/commands.ts'
 import { Service } from './process/service.ts'
@@ -29,10 +30,10 @@ async function prepare (): Promise<() => Promise<void>> {
   const delay = (settings.DRAIN_DELAY + settings.SHUTDOWN_GRACE + (cluster.isPrimary ? 1 : 0)) * 1000
   const onTimeout = () => { printError('The shutdown took longer than SHUTDOWN_GRACE and was forced.') }
   const options = { delay, logger: { error: printError }, skip: [...NATIVE_FAULTS, ...own], onTimeout }
-  const grace = closeWithGrace(options, async ({ err }) => {
+  const grace = closeWithGrace(options, async ({ err, signal }) => {
     // An error of the start says what to do, so it is printed without a stack.
     if (err) console.error(service.hasStarted ? err : errorMessage(err))
-    await service.close({ drain: err === undefined })
+    await service.close({ drain: err === undefined, signal })
   })
   let isClosing = false
   const close = () => {
@@ -54,7 +55,7 @@ async function prepare (): Promise<() => Promise<void>> {
   return async () => {
     const { log, port } = await service.start()
     if (cluster.isWorker) return
-    for (const warning of misspeltSettings(Object.keys(process.env))) log.warn(warning)
+    for (const warning of [...misspeltSettings(Object.keys(process.env)), ...riskySettings(settings)]) log.warn(warning)
     if (process.stdout.isTTY) printAddresses({ ...settings, PORT: port })
   }
 }

@@ -125,12 +125,12 @@ export const settings = Type.Object({
     development: [...roles]
   } satisfies SettingOptions & { minItems: number }),
   CORS_ORIGIN: Type.Array(Type.String({ format: 'origin' }), {
-    description: 'Origins whose pages may call the service. `localhost` is any origin on the local machine.',
+    description: 'Origins whose pages may call the service. `localhost` is any origin on the local machine, `*` every ' +
+      'origin.',
     expected: 'a comma-separated list of origins such as https://app.example.com (no path), localhost or *',
-    minItems: 1,
-    default: ['http://localhost:8081'],
+    default: [],
     development: ['localhost']
-  } satisfies SettingOptions & { minItems: number }),
+  } satisfies SettingOptions),
   DOCS: oneOf(['on', 'off'], {
     description: 'API description at `/docs`, `/docs/json` and `/docs/yaml`.',
     default: 'off',

@@ -58,7 +58,8 @@ export class Service {
   }
 
   /** Serves pending requests, closes the pool, then stops the embedded PostgreSQL, even if that is still starting. */
-  async close ({ drain }: { drain: boolean }): Promise<void> {
+  async close ({ drain, signal }: { drain: boolean, signal: string | undefined }): Promise<void> {
+    this.#log?.info({ signal }, 'Stopping')
     if (drain && this.#app) {
       this.#app.drain()
       await sleep(this.#settings.DRAIN_DELAY * 1000)

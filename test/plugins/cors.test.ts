@@ -1,5 +1,7 @@
 import { test } from 'tap'
+import { readSettings } from '../../src/config/read-settings.ts'
 import { type TestApp } from '../support/app.ts'
+import { SERVICE } from '../support/settings.ts'
 import { shareApp } from '../support/shared-app.ts'
 
 const origin = 'http://localhost:8081'
@@ -85,9 +87,15 @@ test('the word localhost allows every origin of the local machine', async t => {
   ]) t.equal(await allowedOrigin(service, rejected), undefined, rejected)
 })
 
-test('* allows every origin', async t => {
-  const service = await shareApp(t, { CORS_ORIGIN: ['*'] })
-  for (const allowed of [origin, 'https://a.example', 'null']) t.equal(await allowedOrigin(service, allowed), allowed)
+test('* allows every origin, without reflecting it', async t => {
+  const service = await shareApp(t, { CORS_ORIGIN: ['*', 'https://a.example'] })
+  for (const allowed of [origin, 'https://a.example', 'null']) t.equal(await allowedOrigin(service, allowed), '*')
+  t.equal((await service.get('/', { origin })).headers['access-control-allow-credentials'], undefined)
+})
+
+test('without CORS_ORIGIN no origin is allowed', async t => {
+  const service = await shareApp(t, { CORS_ORIGIN: readSettings(SERVICE).CORS_ORIGIN })
+  for (const rejected of [origin, 'https://a.example', 'null']) t.equal(await allowedOrigin(service, rejected), undefined)
 })
 
 test('a page can read every error response', async t => {

@@ -30,6 +30,7 @@ export function configOf (url: string, overrides: Partial<Config> = {}): Config 
     ARGON2_MEMORY_KIB: '1024',
     ARGON2_TIME: '1',
     LOG_LEVEL: 'debug',
+    CORS_ORIGIN: 'http://localhost:8081',
     RATE_LIMIT_SIGNIN: '100000',
     MAX_EVENT_LOOP_DELAY: '0',
     MAX_CONNECTIONS: '1000'

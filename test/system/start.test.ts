@@ -84,7 +84,7 @@ test('settings come from a .env in the working directory, and the environment ov
   const cwd = await createFolder(t)
   await writeFile(join(cwd, '.env'), [
     '# a comment', `DATABASE_URL=${await createDatabase(t)}`, `JWT_SECRET="${SECRET}"`, 'PORT=99999', 'HOST=127.0.0.1',
-    'SIGNUP_ROLE=admin'
+    'SIGNUP_ROLE=admin', 'CORS_ORIGIN=*', 'SIGNUP_ROLES=user,admin'
   ].join('\n'))
   t.strictSame(await runCommand(t, { cwd }),
     { code: 1, stdout: '', stderr: 'Invalid configuration:\n  - PORT must be a whole number from 0 to 65535\n' })
@@ -95,9 +95,12 @@ test('settings come from a .env in the working directory, and the environment ov
   server.child.kill('SIGTERM')
   t.equal(await server.ended, 0)
   t.strictSame(server.warnings().sort(), [
+    'CORS_ORIGIN=* lets the pages of every origin call the service. Set it to the origins of your pages.',
     'RATE_LIMIT_SIGNIM is not a setting. Did you mean RATE_LIMIT_SIGNIN?',
-    'SIGNUP_ROLE is not a setting. Did you mean SIGNUP_ROLES?'
-  ], 'misspelt settings of either are the only warnings')
+    'SIGNUP_ROLE is not a setting. Did you mean SIGNUP_ROLES?',
+    'SIGNUP_ROLES lets anybody sign up as admin. Leave it unset, and assign roles as an admin.'
+  ], 'misspelt and risky settings of either are the only warnings')
+  t.match(server.logs().at(-1), { level: 30, signal: 'SIGTERM', msg: 'Stopping' })
 })
 
 test('five that start at once on an empty database all come up, and one of them migrates it', async t => {

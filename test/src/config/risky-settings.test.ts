@@ -1,0 +1,20 @@
+import { test } from 'tap'
+import { readSettings } from '../../../src/config/read-settings.ts'
+import { riskySettings } from '../../../src/config/risky-settings.ts'
+import { SERVICE } from '../../support/settings.ts'
+
+const warnings = (env: Record<string, string>) => riskySettings(readSettings(env))
+
+test('settings that open a service to everybody are warned of', async t => {
+  t.strictSame(warnings({ ...SERVICE, SIGNUP_ROLES: 'user,moderator,admin' }),
+    ['SIGNUP_ROLES lets anybody sign up as moderator, admin. Leave it unset, and assign roles as an admin.'])
+  t.strictSame(warnings({ ...SERVICE, CORS_ORIGIN: 'https://app.example.com,*' }),
+    ['CORS_ORIGIN=* lets the pages of every origin call the service. Set it to the origins of your pages.'])
+  t.equal(warnings({ ...SERVICE, SIGNUP_ROLES: 'admin', CORS_ORIGIN: '*' }).length, 2)
+})
+
+test('the defaults are not, nor is what development mode warns of itself', async t => {
+  t.strictSame(warnings(SERVICE), [])
+  t.strictSame(warnings({ ...SERVICE, SIGNUP_ROLES: 'user', CORS_ORIGIN: 'https://app.example.com' }), [])
+  t.strictSame(warnings({ CORS_ORIGIN: '*' }), [])
+})
