@@ -1,7 +1,7 @@
 # The service alone. PostgreSQL runs elsewhere (DATABASE_URL), so the embedded one, an optional dependency, is omitted.
 #   docker build -t gatehouse . && docker run -p 8080:8080 -e DATABASE_URL=… -e JWT_SECRET=… gatehouse
 
-FROM node:24-bookworm-slim AS build
+FROM node:24.21.0-bookworm-slim AS build
 WORKDIR /gatehouse
 COPY package.json package-lock.json ./
 # No package needs its install script: argon2 contains its binary for Linux.
@@ -15,7 +15,7 @@ COPY scripts ./scripts
 RUN npm run build
 RUN npm ci --omit=dev --omit=optional --ignore-scripts
 
-FROM node:24-bookworm-slim
+FROM node:24.21.0-bookworm-slim
 WORKDIR /gatehouse
 ENV NODE_ENV=production
 COPY --from=build /gatehouse/package.json ./

@@ -28,6 +28,37 @@ test('the container files name settings that exist', async t => {
   t.strictSame(names.filter(name => !(name in settings.properties)), [])
 })
 
+test('container images have exact versions, and those of the service have the version of the package', async t => {
+  const { version } = JSON.parse(readText('package.json')) as { version: string }
+  const images = ['Dockerfile', ...filesUnder(['deploy'], '.yaml')]
+    .flatMap(path => matchesOf(readText(path), /^(?:FROM| +image:) (\S+)/gm))
+  t.strictSame([...new Set(images.map(image => image.split(':')[0]))].sort(), ['gatehouse', 'node', 'postgres'])
+  // PostgreSQL's versions have two numbers.
+  t.strictSame(images.filter(image => !/^(postgres:\d+\.\d+|node:\d+\.\d+\.\d+-[a-z-]+|gatehouse:\d+\.\d+\.\d+)$/.test(image)), [])
+  t.strictSame(images.filter(image => image.startsWith('gatehouse:') && image !== `gatehouse:${version}`), [])
+})
+
+test('every Kubernetes file but the example of the Secret is part of the kustomization', async t => {
+  const files = filesUnder(['deploy/kubernetes'], '.yaml').map(path => path.replace('deploy/kubernetes/', ''))
+  const own = ['kustomization.yaml', 'secret.example.yaml']
+  t.strictSame(matchesOf(readText('deploy/kubernetes/kustomization.yaml'), /^ {2}- (\S+)$/gm).sort(),
+    files.filter(name => !own.includes(name)))
+})
+
+test('only the namespace of the monitoring may reach the metrics in Kubernetes', async t => {
+  const policy = readText('deploy/kubernetes/network-policy.yaml')
+  const [, rules = ''] = policy.split(/^ {2}ingress:\n/m)
+  const ports = rules.split(/^ {4}- /m).filter(Boolean).map(rule => [
+    matchesOf(rule, /port: (\w+)/g), matchesOf(rule, /kubernetes\.io\/metadata\.name: (\w+)/g)
+  ])
+  t.strictSame(ports, [[['http'], []], [['metrics'], ['monitoring']]])
+  t.match(policy, /^ {2}policyTypes: \[Ingress\]$/m, 'what no rule allows is denied')
+  const containerPorts = matchesOf(readText('deploy/kubernetes/deployment.yaml'), /- name: (\w+)\n +containerPort:/g)
+  t.strictSame(containerPorts, ['http', 'metrics'])
+  const label = 'app.kubernetes.io/name: gatehouse'
+  t.ok(policy.includes(`podSelector:\n    matchLabels:\n      ${label}\n`), 'it selects the pods of the Deployment')
+})
+
 test('what runs the service behind a proxy sets TRUST_PROXY, or a text that stops the start', async t => {
   const [value = ''] = matchesOf(readText('deploy/kubernetes/deployment.yaml'), /- name: TRUST_PROXY\n +value: (.+)/g)
   t.strictSame(faultsOf({ ...SERVICE, TRUST_PROXY: value }), [
