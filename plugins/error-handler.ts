@@ -47,8 +47,8 @@ export function toApiError (error: FastifyError | ApiError): ApiError {
 const LINGER = 2000
 
 /**
- * Lets a client send the rest of a body that was refused, which is discarded, and otherwise closes the connection.
- * Closing it at once would reset it, and the client could lose the response.
+ * Reads and discards the rest of a refused body. If it has not ended after `LINGER`, the connection is closed. Closing
+ * it at once would reset it, and the client could lose the response.
  */
 function closeAfterBody (request: FastifyRequest, reply: FastifyReply): void {
   // Fastify asks Node to close the connection at once.
@@ -88,7 +88,7 @@ export function sendConnectionError (error: NodeJS.ErrnoException, socket: Socke
   socket.destroySoon()
 }
 
-/** The bytes of an error response outside Fastify, without the status line. */
+/** The status, headers and body of an error response that Fastify does not send. */
 function rawResponse (code: ErrorCode) {
   const { status, message } = errorDefinition(code)
   const body = JSON.stringify({ message, code })

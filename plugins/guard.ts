@@ -28,9 +28,9 @@ declare module 'fastify' {
      */
     identify (request: FastifyRequest): Promise<SessionEntry>
     /**
-     * Checks again, in the transaction that acts, what the action rests on: the caller's session is alive, the user is
-     * enabled and still has the role. Locks make a change of these wait for the end of the transaction. The guard
-     * decides before the body has arrived and, possibly, before a password is hashed.
+     * Checks again, in the transaction of a change, that the caller's session is alive, and that the user is enabled
+     * and has the role. The guard decided before the body arrived and, possibly, before a password was hashed. The rows
+     * are locked, so a concurrent change of them waits until the transaction ends.
      * @throws ApiError ACCESS_TOKEN_INVALID, or the denial of `access`
      */
     recheck (transaction: Queryable, caller: SessionEntry, access: Access): Promise<void>

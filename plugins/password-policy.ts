@@ -1,29 +1,39 @@
 import fp from 'fastify-plugin'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
+import { checkRanges, isBreached } from '../src/passwords/breached.ts'
 import { weaknessOf } from '../src/passwords/strength.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** @throws ApiError PASSWORD_WEAK with the reason, if PASSWORD_BLOCKLIST is on and the password is easy to guess */
-    rejectWeakPassword (password: string, user: { username: string, email: string }): void
+    /**
+     * Rejects a new password that is easy to guess (PASSWORD_BLOCKLIST) or known to attackers (PASSWORD_BREACHED_DIR).
+     * @throws ApiError PASSWORD_WEAK with the reason; Error if a file of PASSWORD_BREACHED_DIR is missing
+     */
+    rejectWeakPassword (password: string, user: { username: string, email: string }): Promise<void>
   }
 }
 
-export default fp<{ config: Config }>(async function passwordPolicy (fastify, { config }) {
-  if (config.PASSWORD_BLOCKLIST === 'off') {
-    fastify.decorate('rejectWeakPassword', () => {})
-    return
-  }
-  // Loaded on demand: unpacking its 49,000 passwords takes about 40 ms.
+/** Common passwords, of any length. Loaded on demand: unpacking the 49,000 takes about 40 ms. */
+async function loadCommon (): Promise<ReadonlySet<string>> {
   const { dictionary } = await import('@zxcvbn-ts/language-common')
-  const candidates = dictionary['passwords-common'].filter(password => password.length >= config.PASSWORD_MIN_LENGTH)
   // Clone: V8 substrings keep their parent string alive.
-  const common = new Set(structuredClone(candidates))
+  return new Set(structuredClone(dictionary['passwords-common']))
+}
 
-  fastify.decorate('rejectWeakPassword', (password, { username, email }) => {
+export default fp<{ config: Config }>(async function passwordPolicy (fastify, { config }) {
+  const { PASSWORD_BREACHED_DIR: breached } = config
+  const common = config.PASSWORD_BLOCKLIST === 'on' ? await loadCommon() : undefined
+  if (breached !== undefined) await checkRanges(breached)
+
+  fastify.decorate('rejectWeakPassword', async (given, { username, email }) => {
+    // As it is hashed (plugins/passwords.ts).
+    const password = given.normalize('NFKC')
     const names = [username, email, email.replace(/@.*/, ''), 'gatehouse', config.JWT_ISSUER]
-    const reason = weaknessOf(password.normalize('NFKC'), names, common)
+    const reason = common && weaknessOf(password, names, common)
     if (reason !== undefined) throw new ApiError('PASSWORD_WEAK', reason)
+    if (breached !== undefined && await isBreached(breached, password)) {
+      throw new ApiError('PASSWORD_WEAK', 'known from a data breach')
+    }
   })
 }, { name: 'password-policy', fastify: '5.x' })

@@ -35,7 +35,8 @@ const LOG_INTERVAL = 60_000
 
 /**
  * Tells whether a session is alive and what it allows. Entries are used only while the connection that receives
- * invalidations is known to work. Without it every request queries the database: losing it costs speed, never safety.
+ * invalidations is known to work. While it is lost, revocation is late by at most the heartbeat plus half a second;
+ * after that, every request queries the database.
  */
 export default fp<{ config: Config }>(async function sessionCache (fastify, { config }) {
   const cache = new SessionCache(config.SESSION_CACHE_SIZE)

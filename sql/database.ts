@@ -8,8 +8,8 @@ import type { Statement } from './statement.ts'
 /** Runs statements, on the pool or within a transaction. */
 export interface Queryable {
   /**
-   * Runs one statement.
-   * @throws ApiError DATABASE_UNAVAILABLE if the server, the network or the pool failed;
+   * Runs one statement. On the pool, it runs up to four times if it conflicts with another transaction.
+   * @throws ApiError DATABASE_UNAVAILABLE if the server, the network or the pool failed, or the last try conflicted;
    * pg.DatabaseError if the statement did, for example by violating a constraint
    */
   query <Row> (statement: Statement<Row>): Promise<Row[]>
@@ -18,7 +18,8 @@ export interface Queryable {
 export interface Database extends Queryable {
   /**
    * Runs statements in one transaction (READ COMMITTED), committed when `work` resolves and rolled back when it
-   * rejects. `work` runs again after a conflict with another transaction, so it changes nothing but the database.
+   * rejects. `work` may run up to four times, after conflicts with other transactions. It must change nothing but the
+   * database.
    * @throws what `query` and `work` throw
    */
   transaction <Result> (work: (transaction: Queryable) => Promise<Result>): Promise<Result>

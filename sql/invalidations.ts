@@ -19,8 +19,10 @@ interface ListenerOptions extends Omit<ListeningOptions, 'onPayload'> {
 /** Milliseconds that a heartbeat may be late before cached sessions are no longer used. */
 const SLACK = 500
 
-/** Heartbeats between two proofs, and after a proof until the connection is no longer trusted without another. */
+/** Heartbeats between two proofs. */
 const PROOF_INTERVAL = 10
+
+/** Heartbeats for which a proof is trusted. */
 const PROOF_VALIDITY = 30
 
 /** Receives the notifications of the triggers in migration 0002. */
@@ -37,8 +39,8 @@ export class InvalidationListener {
   }
 
   /**
-   * Whether every notification older than the heartbeat plus half a second has been received. The connection must have
-   * answered the latest heartbeat, and a notification sent through the pool must have arrived on it.
+   * Whether cached sessions may be used: the last successful check was sent at most a heartbeat plus half a second ago,
+   * and the last successful proof at most 30 heartbeats ago.
    */
   isCurrent (): boolean {
     // The monotonic clock, not a timer: neither a changed clock nor SIGSTOP can extend it.

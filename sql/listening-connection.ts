@@ -11,7 +11,7 @@ export interface ListeningOptions {
   connectTimeout: number
   /** seconds between two checks of the connection */
   heartbeat: number
-  /** receives the content of every other notification */
+  /** receives the content of every notification that is not a proof of this connection */
   onPayload (payload: string): void
 }
 
@@ -40,7 +40,7 @@ export class ListeningConnection {
       connectionString,
       application_name: 'gatehouse invalidations',
       connectionTimeoutMillis: connectTimeout * 1000,
-      // Replaces a connection whose packets are silently dropped: no event reports that.
+      // No event reports packets that are silently dropped. This timeout fails the check, and the listener reconnects.
       query_timeout: this.#timeout,
       keepAlive: true
     })
@@ -66,13 +66,13 @@ export class ListeningConnection {
 
   /**
    * Checks that the connection works and that its server process is the one it was opened with. A pooler in transaction
-   * mode lends a process per statement, and LISTEN has no effect on the next one. The response follows every
-   * notification that is due.
+   * mode lends a process per statement, and LISTEN has no effect on the next one. PostgreSQL
+   * sends pending notifications before the response.
    * @throws Error
    */
   async check (): Promise<void> {
     const { rows } = await this.#client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
-    // Not in the types of node-postgres, but in its documentation of notifications. Behind a pooler it is the pooler's.
+    // The id that the handshake reported; missing in the types of node-postgres. A pooler reports one of its own.
     if (rows[0]?.pid !== property(this.#client, 'processID')) throw new Error(SHARED)
   }
 

@@ -18,7 +18,8 @@ export interface RotationRules {
 // database, so that replicas need not agree on the time.
 const SESSION = 'user_id = $1::bigint AND id = $2::uuid'
 const ALIVE = `(${expiryOf('$5::int')} > now())`
-// A generation ahead of the row is accepted: the service signed that token, so a failover lost the row's last commit.
+// With lenient rotation, the first use of a successor is one ahead of the row. Further ahead, the service signed the
+// token, so a failover lost the row's last commits.
 // superseded_at covers 8 generations. For an older one the element is NULL, and the token counts as reused, even within
 // its grace.
 const ACCEPTED = `($3::bigint >= generation OR coalesce(

@@ -83,13 +83,13 @@ export const lockCaller = statement({
   row: Type.Object({ id: Type.Integer() })
 })
 
-/** A user's live sessions, newest first. */
+/** A user's live sessions, newest first. @param idle as for `liveSession` */
 export const sessionsOf = statement({
   name: 'sessions_of',
-  text: `SELECT id, created_at AS "createdAt", last_used_at AS "lastUsedAt", expires_at AS "expiresAt", ip,
+  text: `SELECT id, created_at AS "createdAt", last_used_at AS "lastUsedAt", ${expiryOf('$2::int')} AS "expiresAt", ip,
       user_agent AS "userAgent"
-    FROM refresh_tokens WHERE user_id = $1::bigint AND expires_at > now() ORDER BY id DESC`,
-  values: (userId: number) => [userId],
+    FROM refresh_tokens WHERE user_id = $1::bigint AND ${expiryOf('$2::int')} > now() ORDER BY id DESC`,
+  values: (userId: number, idle: number) => [userId, idle],
   row: Type.Object({
     id: Type.String(),
     createdAt: Type.Date(),

@@ -116,7 +116,7 @@ test('the ten settings of the README exist', async t => {
 test('the README\'s blocks work as pasted and get the answers that it shows', { skip: writing }, async t => {
   const { file: keys } = await keyFile(t, toPem(privateKeys.EdDSA()))
   const { app, url } = await startApp(t, {
-    SIGNUP_ROLES: ['user', 'moderator', 'admin'], REFRESH_GRACE: 1, JWT_KEYS_FILE: keys
+    SIGNUP_ROLES: ['user', 'moderator', 'admin'], REFRESH_GRACE: 1, JWT_KEYS_FILE: keys, JWT_AUDIENCES: ['orders']
   })
   const address = await app.listen({ port: 0, host: '127.0.0.1' })
   const readme = read('README.md').replaceAll('http://localhost:8080', address)
@@ -174,12 +174,15 @@ test('the README\'s blocks work as pasted and get the answers that it shows', { 
   await t.test('the other service\'s block verifies access tokens by the published keys', async t => {
     const [block] = scripts.filter(({ text }) => text.includes('createRemoteJWKSet'))
     const { verify } = await load('service.mjs', String(block?.text)) as { verify (token: string): Promise<unknown> }
-    const { body } = await app.inject({
-      method: 'POST', url: '/api/auth/signin', payload: { username: 'ada', password: PASSWORD }
-    })
-    const token = String(property(JSON.parse(body), 'accessToken'))
-    t.match(await verify(token), { roles: ['admin'], iss: 'gatehouse', aud: 'gatehouse' })
+    const post = async (url: string, payload: object): Promise<unknown> =>
+      JSON.parse((await app.inject({ method: 'POST', url, payload })).body)
+    const signedIn = await post('/api/auth/signin', { username: 'ada', password: PASSWORD })
+    const refreshToken = property(signedIn, 'refreshToken')
+    const refreshed = await post('/api/auth/refreshtoken', { refreshToken, audience: 'orders' })
+    const token = String(property(refreshed, 'accessToken'))
+    t.match(await verify(token), { roles: ['admin'], iss: 'gatehouse', aud: 'orders' })
     await t.rejects(verify(`${token}x`))
+    await t.rejects(verify(String(property(signedIn, 'accessToken'))), { message: /"aud"/ })
   })
 })
 

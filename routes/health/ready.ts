@@ -7,6 +7,13 @@ const ready = { status: 'ready' }
 
 /** Readiness probe, for load balancers. Migrations have finished before the process listens. */
 export default (async fastify => {
+  let pending: Promise<unknown> | undefined
+  /** Concurrent probes share one statement: probes must not add load to a database that is slow. */
+  const pingOnce = async (): Promise<unknown> => {
+    pending ??= fastify.db.query(ping()).finally(() => { pending = undefined })
+    return await pending
+  }
+
   fastify.get('/ready', {
     config: { access: 'public', errors: ['OVERLOADED', 'SHUTTING_DOWN'] },
     schema: {
@@ -18,7 +25,7 @@ export default (async fastify => {
     // Only this route checks it: an overloaded process fails its readiness probe, but still serves the requests it
     // has accepted.
     if (fastify.isUnderPressure()) throw new ApiError('OVERLOADED')
-    await fastify.db.query(ping())
+    await pingOnce()
     return ready
   })
 }) satisfies FastifyPluginAsyncTypebox

@@ -105,6 +105,11 @@ export const settings = Type.Object({
     default: 'on',
     development: 'off'
   }),
+  PASSWORD_BREACHED_DIR: Type.Optional(text({
+    description: 'Folder of breached passwords, which new passwords must not be among: the public SHA-1 range files, ' +
+      '00000.txt to FFFFF.txt.',
+    expected: 'a path'
+  })),
   SIGNIN_MAX_FAILURES: integer(1, 1000, 10, 'Number of wrong passwords per user within 24 hours before the sign-in ' +
     'throttle delays further attempts.'),
   SIGNIN_DELAY: seconds(1, 3600, 30, 'First delay of the sign-in throttle. It doubles with each further failure.'),

@@ -1,7 +1,7 @@
 /** Characters a password must have beside those of the names it contains. */
 const MIN_OWN_CHARACTERS = 6
 
-/** Shorter parts of a name occur in strong passwords by chance. */
+/** Shorter parts of a name, and shorter words, occur in strong passwords by chance. */
 const MIN_NAME_PART = 4
 
 /** The names and their parts, which an attacker tries first; the longest come first. */
@@ -11,12 +11,18 @@ function wordsOf (names: readonly string[]): string[] {
   return [...full, ...parts].filter(word => word !== '').sort((a, b) => b.length - a.length)
 }
 
+/** The part that is repeated throughout a text, or the text itself. */
+const unitOf = (text: string): string => /^(.+?)\1+$/s.exec(text)?.[1] ?? text
+
+/** A password without what attackers add to words: repetitions, and digits and symbols at the ends. */
+const coreOf = (text: string): string => unitOf(unitOf(text).replace(/^[^\p{L}]+|[^\p{L}]+$/gu, ''))
+
 /**
  * Finds a reason why a new password is too easy to guess. As NIST SP 800-63B-4 §3.1.1.2 recommends, it is compared with
  * common passwords and with names from its context. There are no composition rules, which users satisfy with
  * predictable patterns.
  * @param names of the user and of the service
- * @param common passwords in lower case
+ * @param common passwords of any length, in lower case
  * @returns what completes "The password is"; undefined if the password is acceptable
  */
 export function weaknessOf (
@@ -30,5 +36,7 @@ export function weaknessOf (
   if (rest !== text && rest.length < MIN_OWN_CHARACTERS) {
     return 'made of the username, the e-mail address or the name of the service'
   }
+  const core = coreOf(text)
+  if (core.length >= MIN_NAME_PART && common.has(core)) return 'a common word with digits, symbols or repetitions'
   return undefined
 }

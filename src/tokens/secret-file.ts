@@ -1,9 +1,8 @@
 import { chmodSync, chownSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 
 /**
- * Writes a file that only its owner may read. It is written under another name and then renamed, so that a reader
- * never sees a part of it. A file that exists keeps its owner and its mode: the service may run as another user than
- * the one that maintains its keys.
+ * Replaces a file in one step, so that a reader never sees a part of it. A new file is readable by its owner only. An
+ * existing file keeps its owner and its mode: the service may run as another user than the one that maintains its keys.
  * @throws the errors of node:fs
  */
 export function writeSecretFile (file: string, text: string): void {

@@ -18,6 +18,24 @@ test('a process whose database responds is ready', async t => {
   t.strictSame(response.body, { status: 'ready' })
 })
 
+test('concurrent probes share one statement, and the next one asks again', async t => {
+  const { app, get } = await shareApp(t)
+  const query = app.db.query
+  let queries = 0
+  t.intercept(app.db, 'query', {
+    value: async (...args: Parameters<typeof query>) => {
+      queries++
+      return await query(...args)
+    }
+  })
+  const responses = await Promise.all(Array.from({ length: 20 }, async () => await get('/health/ready')))
+  t.strictSame(new Set(responses.map(({ status }) => status)), new Set([200]))
+  t.ok(queries < 20, `${queries} statements`)
+  const before = queries
+  t.equal((await get('/health/ready')).status, 200)
+  t.equal(queries, before + 1)
+})
+
 test('a process whose database is unavailable is not ready', async t => {
   const { app, get } = await shareApp(t)
   t.intercept(app.db, 'query', { value: async () => { throw new ApiError('DATABASE_UNAVAILABLE') } })

@@ -23,7 +23,8 @@ async function signIn (address: string, username: string, roles = ['user']) {
 const resourceServer = (t: Test, cwd: string, gatehouse: string): ServerProcess => runServer(t, {
   cwd,
   script: 'examples/resource-server/server.js',
-  env: { GATEHOUSE: gatehouse, JWKS_MAX_AGE: '1', PORT: '0', HOST: '127.0.0.1' }
+  // The tokens of a sign-in. test/api/resource-server.api.ts has those for an audience of its own.
+  env: { GATEHOUSE: gatehouse, JWT_AUDIENCE: 'gatehouse', JWKS_MAX_AGE: '1', PORT: '0', HOST: '127.0.0.1' }
 })
 
 test('a key is added, promoted and removed under load, and no token fails', async t => {

@@ -35,7 +35,7 @@ export default (async (fastify, { config }) => {
     }
   }, async request => {
     const { userId, sessionId } = request.caller
-    const rows = await db.query(sessionsOf(userId))
+    const rows = await db.query(sessionsOf(userId, config.REFRESH_IDLE_TTL))
     return {
       sessions: rows.map(({ createdAt, lastUsedAt, expiresAt, ...session }) => ({
         ...session,

@@ -82,7 +82,7 @@ export default (async (fastify, { config }) => {
     const closed = roles.find(role => !config.SIGNUP_ROLES.includes(role))
     const admin = closed && await findAdmin(request)
     if (closed && !admin) throw notOpen(request, closed)
-    fastify.rejectWeakPassword(password, { username, email })
+    await fastify.rejectWeakPassword(password, { username, email })
 
     // Checked before the costly hash. The unique indexes decide what happens in between.
     await rejectTaken(db, username, email)

@@ -65,7 +65,7 @@ export default (async (fastify, { config }) => {
   }, async request => {
     const user = await findCaller(request)
     // Before the costly verification.
-    fastify.rejectWeakPassword(request.body.newPassword, user)
+    await fastify.rejectWeakPassword(request.body.newPassword, user)
     await verifyPassword(request, user, request.body.currentPassword, 'authn_password_change_fail')
     const passwordHash = await passwords.hash(request.body.newPassword, clientNetwork(request))
     return { ...changed, ...await users.changePassword(user.passwordHash, passwordHash, request) }
