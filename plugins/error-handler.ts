@@ -54,6 +54,8 @@ function closeAfterBody (request: FastifyRequest, reply: FastifyReply): void {
   // Fastify asks Node to close the connection at once.
   reply.removeHeader('connection')
   reply.raw.once('finish', () => {
+    // Without a body, Node completes a request only after its headers were handled.
+    if (request.raw.complete) return
     request.raw.resume()
     const timer = setTimeout(() => { request.raw.destroy() }, LINGER).unref()
     request.raw.once('close', () => { clearTimeout(timer) })

@@ -57,15 +57,14 @@ export function toDatabase (pool: pg.Pool, { named, traced }: DatabaseOptions): 
     : ask
 
   /** Runs `work` on a connection, again if it conflicted with another transaction. */
-  async function withClient<Result> (work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await withClientOnce(work)
-      } catch (error) {
-        if (!isConflict(error) || attempt === ATTEMPTS) throw toDatabaseError(error)
-        // A random time, so that two transactions do not meet again.
-        await sleep(Math.random() * 2 * PAUSE)
-      }
+  async function withClient<Result> (work: (client: pg.PoolClient) => Promise<Result>, attempt = 1): Promise<Result> {
+    try {
+      return await withClientOnce(work)
+    } catch (error) {
+      if (!isConflict(error) || attempt === ATTEMPTS) throw toDatabaseError(error)
+      // A random time, so that two transactions do not meet again.
+      await sleep(Math.random() * 2 * PAUSE)
+      return await withClient(work, attempt + 1)
     }
   }
 

@@ -81,7 +81,7 @@ export class InvalidationListener {
         this.#options.onStart()
         this.#backoff.reset()
         onAttempt()
-        await this.#watch(connection)
+        return await this.#watch(connection)
       }
     } catch (error) {
       connection.close(errorMessage(error))
@@ -91,7 +91,7 @@ export class InvalidationListener {
   }
 
   /** Checks the connection every heartbeat, and proves it now and then. @throws once it is no longer to be trusted */
-  async #watch (connection: ListeningConnection): Promise<void> {
+  async #watch (connection: ListeningConnection): Promise<never> {
     const wait = { signal: connection.lost, ref: false }
     for (let beat = 1; ; beat++) {
       await sleep(this.#options.heartbeat * 1000, undefined, wait)

@@ -1,6 +1,8 @@
+import { EventEmitter, once } from 'node:events'
 import { test } from 'tap'
-import { createDatabase, PASSWORD, type SignedIn, type TestApp } from '../support/app.ts'
+import { createDatabase, PASSWORD, type SignedIn, startApp, type TestApp } from '../support/app.ts'
 import { shareApp } from '../support/shared-app.ts'
+import { until } from '../support/wait.ts'
 
 const throttled = { message: 'Too many wrong passwords. Please wait and try again.', code: 'SIGNIN_THROTTLED' }
 
@@ -188,4 +190,26 @@ test('a network is known for 30 days after the last sign-in from it, for that us
   t.equal((await signInFrom(service, OWNER, PASSWORD)).status, 429)
   await service.sql('UPDATE known_networks SET user_id = 2, last_seen_at = now()')
   t.equal((await signInFrom(service, OWNER, PASSWORD)).status, 429)
+})
+
+test('an attempt that waited behind others of the same user for too long gets 503', async t => {
+  const service = await startApp(t, { DATABASE_CONNECT_TIMEOUT: 1 })
+  await service.signUp('alice')
+  const verify = service.app.passwords.verify
+  const released = new EventEmitter()
+  let verifying = 0
+  t.intercept(service.app.passwords, 'verify', {
+    value: async (...args: Parameters<typeof verify>) => {
+      verifying++
+      await once(released, 'release')
+      return await verify(...args)
+    }
+  })
+  const responses = Array.from({ length: 5 }, async () => await guess(service, 'alice', PASSWORD))
+  await until('four of them to be verified', () => verifying === 4)
+  const now = performance.now.bind(performance)
+  t.intercept(performance, 'now', { value: () => now() + 2000 })
+  released.emit('release')
+  const statuses = (await Promise.all(responses)).map(({ status }) => status)
+  t.strictSame(statuses.sort(), [200, 200, 200, 200, 503])
 })
