@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { statement } from './statement.ts'
+import { NETWORK_KEPT } from './users.ts'
 
 // An arbitrary number that nothing else in the database locks: the letters "hous".
 const LOCK = 0x686f7573
@@ -8,7 +9,7 @@ const LOCK = 0x686f7573
 const LOCKED = `(SELECT pg_try_advisory_xact_lock(${LOCK}))`
 
 /**
- * Defines a statement that deletes up to $1 rows. Rows that another transaction has locked are skipped.
+ * The SQL that deletes up to $1 rows. Rows that another transaction has locked are skipped.
  * @param condition the SQL of which rows; $2 is its parameter, if it has one
  */
 const purge = (table: string, condition: string, order: string) => `WITH purged AS (
@@ -44,10 +45,10 @@ export const deleteZeroCounter = statement({
   row: Type.Object({})
 })
 
-/** Deletes up to `batch` networks that a user has not signed in from for 30 days. */
+/** Deletes up to `batch` networks that are no longer known. */
 export const purgeNetworks = statement({
   name: 'purge_networks',
-  text: purge('known_networks', 'last_seen_at <= now() - interval \'30 days\'', 'last_seen_at'),
+  text: purge('known_networks', `last_seen_at <= now() - ${NETWORK_KEPT}`, 'last_seen_at'),
   values: (batch: number) => [batch],
   row
 })

@@ -73,12 +73,15 @@ export const usersPageByRole = statement({
   row: UserRow
 })
 
+/** The SQL of how long a network stays known after a user's last sign-in from it. */
+export const NETWORK_KEPT = 'interval \'30 days\''
+
 /** The user who signs in, by username in any case, and whether the user has signed in from this network before. */
 export const credentialsByUsername = statement({
   name: 'credentials_by_username',
   text: `SELECT id, username, email, password_hash AS "passwordHash", disabled_at IS NOT NULL AS disabled,
       EXISTS (SELECT FROM known_networks WHERE user_id = users.id AND network = $2::text
-        AND last_seen_at > now() - interval '30 days') AS "isKnown"
+        AND last_seen_at > now() - ${NETWORK_KEPT}) AS "isKnown"
     FROM users WHERE lower(username COLLATE "C") = lower($1::text COLLATE "C")`,
   values: (username: string, network: string) => [username, network],
   row: Type.Object({
