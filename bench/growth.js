@@ -5,10 +5,10 @@ import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
+import { credentialsByUsername } from '../dist/sql/credentials.js'
 import { migrate } from '../dist/sql/migrate.js'
 import { rotateSession } from '../dist/sql/rotation.js'
 import { insertSession, liveSession } from '../dist/sql/sessions.js'
-import { credentialsByUsername } from '../dist/sql/users.js'
 import { EmbeddedPostgres } from '../dist/src/process/embedded-postgres.js'
 import { median } from './report.js'
 
@@ -28,9 +28,7 @@ const RULES = { step: 0, grace: 10, idle: 0 }
 
 const STATEMENTS = {
   'sign-in: look-up': ({ userId }) => credentialsByUsername(`user${userId}`, '127.0.0.1'),
-  'sign-in: session': ({ userId }) => insertSession({
-    userId,
-    passwordHash: HASH,
+  'sign-in: session': ({ userId, credentialId }) => insertSession({ userId, credentialId, version: 1 }, {
     sessionId: uuidv7(),
     ttl: 86400,
     ip: '127.0.0.1',
@@ -54,15 +52,18 @@ async function connect (url) {
 async function grow (url, size) {
   await migrate(url)
   const client = await connect(url)
-  await client.query(`INSERT INTO users (username, email, password_hash)
-    SELECT 'user' || n, 'user' || n || '@example.com', $1 FROM generate_series(1, $2::int) AS n`, [HASH, size])
+  await client.query(`INSERT INTO users (username, email)
+    SELECT 'user' || n, 'user' || n || '@example.com' FROM generate_series(1, $1::int) AS n`, [size])
+  await client.query(`INSERT INTO credentials (user_id, kind, data)
+    SELECT id, 'password', jsonb_build_object('hash', $1::text) FROM users`, [HASH])
   await client.query('INSERT INTO user_roles (user_id, role_id) SELECT id, 1 FROM users ON CONFLICT DO NOTHING')
   await client.query(`INSERT INTO refresh_tokens (user_id, id, expires_at, ip)
     SELECT id, (lpad(to_hex(1760000000000 + id), 12, '0') || '7' || substr(md5(id::text), 1, 3) || '8' ||
       substr(md5(id::text), 4, 15))::uuid, now() + interval '1 day', '127.0.0.1' FROM users ORDER BY id`)
   await client.query('VACUUM ANALYZE')
-  const { rows } = await client.query(
-    'SELECT user_id::int AS "userId", id AS "sessionId" FROM refresh_tokens ORDER BY random() LIMIT $1', [SAMPLES])
+  const { rows } = await client.query(`SELECT user_id::int AS "userId", refresh_tokens.id AS "sessionId",
+      credentials.id AS "credentialId"
+    FROM refresh_tokens JOIN credentials USING (user_id) ORDER BY random() LIMIT $1`, [SAMPLES])
   return { size, client, rows }
 }
 

@@ -13,8 +13,8 @@ export interface Passwords {
   /** @returns an argon2id hash as a PHC string. @throws ApiError BUSY */
   hash (password: string, network: string): Promise<string>
   /**
-   * Verifies a password. Without a hash it verifies a dummy hash and returns false, so that an unknown user takes as
-   * long as a wrong password.
+   * Verifies a password. Without a hash, or with one that is not argon2id, it verifies a dummy hash and returns false,
+   * so that an unknown user and one without a password take as long as a wrong password.
    * @throws ApiError BUSY
    */
   verify (hash: string | undefined, password: string, network: string): Promise<boolean>

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { CredentialVersion } from '../sql/credentials.ts'
 import type { Queryable } from '../sql/database.ts'
 import { endRejectedSession, rotateSession, type RotationRules } from '../sql/rotation.ts'
 import { endSession, endSessions, insertSession } from '../sql/sessions.ts'
@@ -25,13 +26,11 @@ interface OpenedSession {
 
 export interface Sessions {
   /**
-   * Opens a session for a user whose password was verified, with this hash.
+   * Opens a session for a user whose credential was verified.
    * @param on a transaction to be part of
-   * @returns undefined if the user was deleted or disabled, or the password changed, since
+   * @returns undefined if the user was deleted or disabled, or the credential changed, since
    */
-  open (
-    user: { id: number, passwordHash: string }, request: FastifyRequest, on?: Queryable
-  ): Promise<OpenedSession | undefined>
+  open (verified: CredentialVersion, request: FastifyRequest, on?: Queryable): Promise<OpenedSession | undefined>
   /**
    * Exchanges a refresh token for new tokens, as REFRESH_ROTATION says.
    * @param audience `aud` of the access token
@@ -94,22 +93,21 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
   const isExpired = (sessionId: string): boolean => beginOf(sessionId) + config.REFRESH_TOKEN_TTL * 1000 < Date.now()
 
   fastify.decorate('sessions', {
-    async open (user, request, on = db) {
+    async open (verified, request, on = db) {
+      const { userId } = verified
       const sessionId = newSessionId()
-      const [session] = await on.query(insertSession({
-        userId: user.id,
+      const [session] = await on.query(insertSession(verified, {
         sessionId,
         ttl: config.REFRESH_TOKEN_TTL,
         ip: clientAddress(request),
         network: clientNetwork(request),
         userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_LENGTH) ?? null,
-        passwordHash: user.passwordHash,
         maxSessions: config.MAX_SESSIONS_PER_USER
       }))
       return session && {
         tokens: {
-          accessToken: accessTokens.issue({ id: user.id, roles: session.roles }, sessionId, session.expiresAt),
-          refreshToken: codec.encode({ userId: user.id, sessionId, generation: 0 })
+          accessToken: accessTokens.issue({ id: userId, roles: session.roles }, sessionId, session.expiresAt),
+          refreshToken: codec.encode({ userId, sessionId, generation: 0 })
         },
         roles: session.roles
       }

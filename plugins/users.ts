@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { insertAuditEvent } from '../sql/audit.ts'
+import { changePassword, type CredentialVersion } from '../sql/credentials.ts'
 import { endSessions } from '../sql/sessions.ts'
 import type { Statement } from '../sql/statement.ts'
 import { deleteUser, lockAdminRole, lockUser, replaceRoles, setDisabled } from '../sql/user-changes.ts'
-import { replacePasswordHash } from '../sql/users.ts'
 import type { Role } from '../src/access.ts'
 import { clientAddress } from '../src/api/client-address.ts'
 import type { User } from '../src/api/users.ts'
@@ -25,10 +25,11 @@ export interface Users {
   /**
    * Changes the caller's password, ends every session of the caller, the current one included, and opens a new one. An
    * attacker may share the current session.
-   * @param verified the hash that the current password was verified with
+   * @param verified the current password
+   * @param hash of the new password
    * @throws ApiError PASSWORD_INVALID if the password was changed since
    */
-  changePassword (verified: string, next: string, request: FastifyRequest): Promise<Tokens>
+  changePassword (verified: CredentialVersion, hash: string, request: FastifyRequest): Promise<Tokens>
 }
 
 declare module 'fastify' {
@@ -107,15 +108,15 @@ export default fp(async function users (fastify) {
       }))
     },
 
-    async changePassword (verified, next, request) {
+    async changePassword (verified, hash, request) {
       const { userId } = request.caller
       const tokens = await db.transaction(async transaction => {
         await fastify.recheck(transaction, request.caller, request.routeOptions.config.access)
-        const [changed] = await transaction.query(replacePasswordHash(userId, verified, next))
+        const [changed] = await transaction.query(changePassword(verified, hash))
         await transaction.query(endSessions(userId))
         const author = { actorId: userId, ip: clientAddress(request) }
         await transaction.query(insertAuditEvent({ event: 'authn_password_change', userId, ...author }))
-        const opened = changed && await sessions.open({ id: userId, passwordHash: next }, request, transaction)
+        const opened = changed && await sessions.open({ ...verified, ...changed }, request, transaction)
         if (!opened) throw new ApiError('PASSWORD_INVALID')
         return opened.tokens
       })

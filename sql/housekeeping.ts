@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
+import { NETWORK_KEPT } from './credentials.ts'
 import { statement } from './statement.ts'
-import { NETWORK_KEPT } from './users.ts'
 
 // An arbitrary number that nothing else in the database locks: the letters "hous".
 const LOCK = 0x686f7573

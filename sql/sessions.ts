@@ -1,13 +1,11 @@
 import { Type } from '@sinclair/typebox'
+import type { CredentialVersion } from './credentials.ts'
 import { statement } from './statement.ts'
 import { selectRoles, Roles } from './users.ts'
 
 // One row of `refresh_tokens` is one session. sql/rotation.ts has the statements of a refresh.
 
 interface NewSession {
-  userId: number
-  /** the hash that the password was verified with */
-  passwordHash: string
   sessionId: string
   /** seconds */
   ttl: number
@@ -21,14 +19,23 @@ interface NewSession {
 
 /**
  * Opens a session, and returns the roles that the user has by then. Returns no row if the user was deleted or disabled,
- * or the password changed, since the password was verified. FOR SHARE waits for such a change in progress, and makes a
- * later one wait for this session, which it then ends. Session ids begin with the time, so the oldest sessions have the
- * smallest ids. The network becomes a known one; most sign-ins of a day change nothing there.
+ * or the credential changed, since the credential was verified. The locks wait for such a change in progress, and make
+ * a later one wait for this session, which it then ends. The user is locked first, as in every other transaction. The
+ * lock on the credential is the one that setting last_used_at needs: two sign-ins that shared a weaker one would
+ * deadlock. Session ids begin with the time, so the oldest sessions have the smallest ids. The network becomes a known
+ * one. Most sign-ins of a day change neither that nor last_used_at.
  */
 export const insertSession = statement({
   name: 'insert_session',
   text: `WITH verified AS (
-      SELECT id FROM users WHERE id = $1::bigint AND password_hash = $6::text AND disabled_at IS NULL FOR SHARE
+      SELECT users.id FROM users JOIN credentials ON user_id = users.id
+      WHERE users.id = $1::bigint AND user_id = $1::bigint AND credentials.id = $6::uuid AND version = $9::int
+        AND disabled_at IS NULL
+      FOR SHARE OF users FOR NO KEY UPDATE OF credentials
+    ), used AS (
+      UPDATE credentials SET last_used_at = now() FROM verified
+      WHERE user_id = $1::bigint AND credentials.id = $6::uuid
+        AND coalesce(last_used_at < now() - interval '1 day', true)
     ), surplus AS (
       DELETE FROM refresh_tokens USING verified WHERE user_id = $1::bigint AND refresh_tokens.id IN (
         SELECT id FROM refresh_tokens WHERE user_id = $1::bigint ORDER BY id DESC OFFSET $7::int - 1)
@@ -40,9 +47,9 @@ export const insertSession = statement({
     INSERT INTO refresh_tokens (user_id, id, expires_at, ip, user_agent)
     SELECT verified.id, $2::uuid, now() + make_interval(secs => $3::int), $4::text, $5::text FROM verified
     RETURNING expires_at AS "expiresAt", ${selectRoles('$1::bigint')} AS roles`,
-  values: (session: NewSession) => [
-    session.userId, session.sessionId, session.ttl, session.ip, session.userAgent, session.passwordHash,
-    session.maxSessions, session.network
+  values: ({ userId, credentialId, version }: CredentialVersion, session: NewSession) => [
+    userId, session.sessionId, session.ttl, session.ip, session.userAgent, credentialId, session.maxSessions,
+    session.network, version
   ],
   row: Type.Object({ expiresAt: Type.Date(), roles: Roles })
 })

@@ -36,14 +36,17 @@ interface Author {
 }
 
 /**
- * Creates a user with roles and an audit event, in one statement and so in one transaction. Uniqueness is left to the
- * unique indexes: a check beforehand would race.
+ * Creates a user with a password, roles and an audit event, in one statement and so in one transaction. Uniqueness is
+ * left to the unique indexes: a check beforehand would race.
  * @throws pg.DatabaseError for which `isTaken` is true
  */
 export const insertUser = statement({
   name: 'insert_user',
   text: `WITH created AS (
-      INSERT INTO users (username, email, password_hash) VALUES ($1::text, $2::text, $3::text) RETURNING id
+      INSERT INTO users (username, email) VALUES ($1::text, $2::text) RETURNING id
+    ), protected AS (
+      INSERT INTO credentials (user_id, kind, data)
+      SELECT created.id, 'password', jsonb_build_object('hash', $3::text) FROM created
     ), granted AS (
       INSERT INTO user_roles (user_id, role_id)
       SELECT created.id, role_id FROM created, unnest($4::smallint[]) AS role_id

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { PASSWORD, signUpBody, startApp, type TestApp } from '../support/app.ts'
+import { HASHES, PASSWORD, SET_HASH, signUpBody, startApp, type TestApp } from '../support/app.ts'
 import { shareApp } from '../support/shared-app.ts'
 import { until } from '../support/wait.ts'
 
@@ -47,7 +47,7 @@ for (const [what, hash] of [
   test(`a stored hash with ${what} is not verified: the password is wrong, and the log says why`, async t => {
     const { logs, post, signUp, sql } = await shareApp(t)
     await signUp('alice')
-    await sql('UPDATE users SET password_hash = $1', [hash])
+    await sql(SET_HASH, [hash])
     const response = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
     t.equal(response.status, 401)
     t.strictSame(response.body, { message: 'Invalid Password!', code: 'PASSWORD_INVALID', accessToken: null })
@@ -58,7 +58,7 @@ for (const [what, hash] of [
 test('a sign-in rehashes a cheaper hash at the cost of the settings, but never lowers the cost', async t => {
   const old = await startApp(t, { ARGON2_MEMORY_KIB: 1024, ARGON2_TIME: 1 })
   await old.post('/api/auth/signup', signUpBody('alice'))
-  const hash = async () => String((await old.sql('SELECT password_hash FROM users'))[0]?.['password_hash'])
+  const hash = async () => String((await old.sql(HASHES))[0]?.['hash'])
   const signIn = async ({ post }: TestApp) =>
     (await post('/api/auth/signin', { username: 'alice', password: PASSWORD })).status
 

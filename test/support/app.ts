@@ -71,6 +71,11 @@ export interface SignedIn extends Tokens {
 
 export const PASSWORD = 'correct horse'
 
+/** Changes the passwords of all users in psql. */
+export const SET_HASH = 'UPDATE credentials SET data = jsonb_build_object(\'hash\', $1::text)'
+
+export const HASHES = 'SELECT data ->> \'hash\' AS hash FROM credentials'
+
 export const signUpBody = (name: string) => ({ username: name, email: `${name}@example.com`, password: PASSWORD })
 
 /** Sends a request to the app, without a network. `json` is the body for tests that need its type. */

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { perMinute } from '../../../plugins/rate-limits.ts'
-import { credentialsByUsername, replacePasswordHash } from '../../../sql/users.ts'
+import { credentialsByUsername, passwordOf, rehashPassword } from '../../../sql/credentials.ts'
 import { toAuthority } from '../../../src/access.ts'
 import { clientNetwork } from '../../../src/api/client-address.ts'
 import { Email, GivenPassword, GivenUsername, Tokens, Id, Username } from '../../../src/api/fields.ts'
@@ -28,22 +28,22 @@ export default (async (fastify, { config }) => {
   async function verifyCredentials (request: FastifyRequest, username: string, password: string) {
     const network = clientNetwork(request)
     const [user] = await db.query(credentialsByUsername(username, network))
+    const stored = user && passwordOf(user)
     const origin = user?.isKnown ? network : undefined
     const verify = async () => await fastify.throttleSignIn({ username, userId: user?.id, origin }, request,
-      async () => await passwords.verify(user?.passwordHash, password, network))
+      async () => await passwords.verify(stored?.hash, password, network))
     // Users of a known network must not suffer from others there.
     const matches = origin === undefined ? await fastify.limitFailedSignIns(request, verify) : await verify()
     if (!matches) logSecurityEvent(request, 'authn_login_fail', { userId: user?.id })
     if (!user) throw new ApiError('USER_NOT_FOUND')
-    if (!matches) throw new ApiError('PASSWORD_INVALID')
+    if (!matches || !stored) throw new ApiError('PASSWORD_INVALID')
     if (user.disabled) {
       logSecurityEvent(request, 'authn_login_fail', { userId: user.id, reason: 'disabled' })
       throw new ApiError('ACCOUNT_DISABLED')
     }
-    const rehashed = await passwords.rehash(user.passwordHash, password, network)
-    if (!rehashed) return user
-    await db.query(replacePasswordHash(user.id, user.passwordHash, rehashed))
-    return { ...user, passwordHash: rehashed }
+    const rehashed = await passwords.rehash(stored.hash, password, network)
+    if (rehashed) await db.query(rehashPassword(stored, rehashed))
+    return { user, verified: stored }
   }
 
   fastify.post('/signin', {
@@ -63,12 +63,12 @@ export default (async (fastify, { config }) => {
     }
   }, async request => {
     const { username, password } = request.body
-    let user = await verifyCredentials(request, username, password)
-    let opened = await sessions.open(user, request)
+    let { user, verified } = await verifyCredentials(request, username, password)
+    let opened = await sessions.open(verified, request)
     // The user was changed since the password was verified, so it is verified again against the current state.
     if (!opened) {
-      user = await verifyCredentials(request, username, password)
-      opened = await sessions.open(user, request)
+      ({ user, verified } = await verifyCredentials(request, username, password))
+      opened = await sessions.open(verified, request)
     }
     if (!opened) throw new ApiError('BUSY')
     logSecurityEvent(request, 'authn_login_success', { userId: user.id })

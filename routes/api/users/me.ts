@@ -2,7 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { perMinute } from '../../../plugins/rate-limits.ts'
-import { credentialsById, userById } from '../../../sql/users.ts'
+import { credentialsById, passwordOf, type Password } from '../../../sql/credentials.ts'
+import { userById } from '../../../sql/users.ts'
 import { clientNetwork } from '../../../src/api/client-address.ts'
 import { GivenPassword, Message, newPassword, Tokens } from '../../../src/api/fields.ts'
 import { OwnUserResponse, toUserResponse } from '../../../src/api/users.ts'
@@ -17,7 +18,7 @@ const deleted = { message: 'The user was deleted.' }
 export default (async (fastify, { config }) => {
   const { db, passwords, users } = fastify
 
-  /** The caller with the hash of the password. @throws ApiError if deleted since the guard has admitted the caller */
+  /** The caller with the password. @throws ApiError if deleted since the guard has admitted the caller */
   async function findCaller ({ caller }: FastifyRequest) {
     const [user] = await db.query(credentialsById(caller.userId))
     if (!user) throw new ApiError('ACCESS_TOKEN_INVALID')
@@ -27,14 +28,16 @@ export default (async (fastify, { config }) => {
   /**
    * Verifies the caller's password again: a stolen access token must not suffice for what follows. Wrong ones are
    * counted per session, so that guesses from elsewhere do not keep the user out.
+   * @throws ApiError PASSWORD_INVALID, also if the user has no password
    */
   async function verifyPassword (
-    request: FastifyRequest, user: Awaited<ReturnType<typeof findCaller>>, password: string, failure: SecurityEvent
-  ) {
+    request: FastifyRequest, user: Awaited<ReturnType<typeof findCaller>>, given: string, failure: SecurityEvent
+  ): Promise<Password> {
+    const password = passwordOf(user)
     const guess = { username: user.username, userId: user.id, origin: request.caller.sessionId }
     const matches = await fastify.throttleSignIn(guess, request,
-      async () => await passwords.verify(user.passwordHash, password, clientNetwork(request)))
-    if (matches) return
+      async () => await passwords.verify(password?.hash, given, clientNetwork(request)))
+    if (matches && password) return password
     logSecurityEvent(request, failure, { userId: user.id })
     throw new ApiError('PASSWORD_INVALID')
   }
@@ -66,9 +69,9 @@ export default (async (fastify, { config }) => {
     const user = await findCaller(request)
     // Before the costly verification.
     await fastify.rejectWeakPassword(request.body.newPassword, user)
-    await verifyPassword(request, user, request.body.currentPassword, 'authn_password_change_fail')
-    const passwordHash = await passwords.hash(request.body.newPassword, clientNetwork(request))
-    return { ...changed, ...await users.changePassword(user.passwordHash, passwordHash, request) }
+    const verified = await verifyPassword(request, user, request.body.currentPassword, 'authn_password_change_fail')
+    const hash = await passwords.hash(request.body.newPassword, clientNetwork(request))
+    return { ...changed, ...await users.changePassword(verified, hash, request) }
   })
 
   fastify.delete('/me', {

@@ -1,5 +1,5 @@
 import { type Test, test } from 'tap'
-import { PASSWORD, type SignedIn, type TestApp } from '../../../support/app.ts'
+import { PASSWORD, SET_HASH, type SignedIn, type TestApp } from '../../../support/app.ts'
 import { shareApp } from '../../../support/shared-app.ts'
 
 test('a sign-in returns the user and two tokens', async t => {
@@ -100,7 +100,7 @@ test('a password that is changed while it is verified is verified again', async 
   const service = await shareApp(t)
   await service.signUp('alice')
   const other = await service.app.passwords.hash('battery staple', '127.0.0.1')
-  afterVerifying(t, service, async () => await service.sql('UPDATE users SET password_hash = $1', [other]))
+  afterVerifying(t, service, async () => await service.sql(SET_HASH, [other]))
   const response = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
   t.equal(response.status, 401)
   t.strictSame(await service.sql('SELECT FROM refresh_tokens'), [])
@@ -119,7 +119,7 @@ test('a sign-in whose user keeps changing gets 503 and Retry-After', async t => 
   const service = await shareApp(t)
   await service.signUp('alice')
   afterVerifying(t, service, async () =>
-    await service.sql('UPDATE users SET password_hash = $1', [await service.app.passwords.hash(PASSWORD, '127.0.0.1')]))
+    await service.sql(SET_HASH, [await service.app.passwords.hash(PASSWORD, '127.0.0.1')]))
   const response = await service.post('/api/auth/signin', { username: 'alice', password: PASSWORD })
   t.equal(response.status, 503)
   t.equal(response.headers['retry-after'], '1')

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { ApiError } from '../../../../src/errors.ts'
-import { signUpBody } from '../../../support/app.ts'
+import { PASSWORD, signUpBody } from '../../../support/app.ts'
 import { shareApp } from '../../../support/shared-app.ts'
 
 const registered = { message: 'User was registered successfully!' }
@@ -20,8 +20,10 @@ test('a sign-up creates a user with the role user', async t => {
 test('the password is stored only as an argon2id hash', async t => {
   const { post, sql } = await shareApp(t)
   await post('/api/auth/signup', signUpBody('alice'))
-  const [row] = await sql<{ password_hash: string }>('SELECT password_hash FROM users')
-  t.match(row?.password_hash, /^\$argon2id\$v=19\$m=1024,t=1,p=1\$/)
+  t.match(await sql('SELECT user_id::int, kind, data, version, last_used_at FROM credentials'), [
+    { user_id: 1, kind: 'password', data: { hash: /^\$argon2id\$v=19\$m=1024,t=1,p=1\$/ }, version: 1, last_used_at: null }
+  ])
+  t.notMatch(JSON.stringify(await sql('SELECT * FROM users JOIN credentials ON user_id = users.id')), PASSWORD)
 })
 
 for (const roles of [[], undefined, ['user'], ['user', 'user']]) {

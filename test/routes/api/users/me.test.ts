@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { PASSWORD, signUpBody, type Tokens } from '../../../support/app.ts'
+import { HASHES, PASSWORD, SET_HASH, signUpBody, type Tokens } from '../../../support/app.ts'
 import { shareApp } from '../../../support/shared-app.ts'
 
 const wrong = { message: 'Invalid Password!', code: 'PASSWORD_INVALID', accessToken: null }
@@ -88,14 +88,14 @@ test('a password that another request has changed in the meantime is wrong', asy
   const hash = service.app.passwords.hash
   t.intercept(service.app.passwords, 'hash', {
     value: async (...args: Parameters<typeof hash>) => {
-      await service.sql('UPDATE users SET password_hash = $1', [other])
+      await service.sql(SET_HASH, [other])
       return await hash(...args)
     }
   })
   const body = { currentPassword: PASSWORD, newPassword: NEW }
   const response = await service.as(accessToken, 'PUT', '/api/users/me/password', body)
   t.strictSame([response.status, response.body], [401, wrong])
-  t.strictSame(await service.sql('SELECT password_hash FROM users'), [{ password_hash: other }])
+  t.strictSame(await service.sql(HASHES), [{ hash: other }])
 })
 
 test('guesses with a stolen access token are throttled, and do not keep the user from signing in', async t => {

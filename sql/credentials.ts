@@ -1,0 +1,80 @@
+import { Type } from '@sinclair/typebox'
+import { statement } from './statement.ts'
+
+/** A credential, and the version of it that was verified. */
+export interface CredentialVersion {
+  userId: number
+  credentialId: string
+  version: number
+}
+
+/** The password of a user. */
+export interface Password extends CredentialVersion {
+  hash: string
+}
+
+/** The SQL of how long a network stays known after a user's last sign-in from it. */
+export const NETWORK_KEPT = 'interval \'30 days\''
+
+const PASSWORD = 'credentials.id AS "credentialId", version, data ->> \'hash\' AS hash'
+
+const USERS = 'users LEFT JOIN credentials ON user_id = users.id AND kind = \'password\''
+
+const UserWithPassword = Type.Object({
+  id: Type.Integer(),
+  username: Type.String(),
+  email: Type.String(),
+  credentialId: Type.Union([Type.String(), Type.Null()]),
+  version: Type.Union([Type.Integer(), Type.Null()]),
+  hash: Type.Union([Type.String(), Type.Null()])
+})
+
+/** The password in a row of one of the next two statements; undefined if the user has none. */
+export function passwordOf (
+  row: { id: number, credentialId: string | null, version: number | null, hash: string | null }
+): Password | undefined {
+  const { id: userId, credentialId, version, hash } = row
+  if (credentialId === null || version === null || hash === null) return undefined
+  return { userId, credentialId, version, hash }
+}
+
+/** The user who signs in, by username in any case, and whether the user has signed in from this network before. */
+export const credentialsByUsername = statement({
+  name: 'credentials_by_username',
+  text: `SELECT users.id, username, email, ${PASSWORD}, disabled_at IS NOT NULL AS disabled,
+      EXISTS (SELECT FROM known_networks WHERE user_id = users.id AND network = $2::text
+        AND last_seen_at > now() - ${NETWORK_KEPT}) AS "isKnown"
+    FROM ${USERS} WHERE lower(username COLLATE "C") = lower($1::text COLLATE "C")`,
+  values: (username: string, network: string) => [username, network],
+  row: Type.Object({ ...UserWithPassword.properties, disabled: Type.Boolean(), isKnown: Type.Boolean() })
+})
+
+/** A signed-in user who must enter the password again. */
+export const credentialsById = statement({
+  name: 'credentials_by_id',
+  text: `SELECT users.id, username, email, ${PASSWORD} FROM ${USERS} WHERE users.id = $1::bigint`,
+  values: (id: number) => [id],
+  row: UserWithPassword
+})
+
+const SAME_VERSION = 'user_id = $1::bigint AND id = $2::uuid AND version = $3::int'
+
+/**
+ * Changes a password, and returns its new version, which the trigger `count_password_change` sets. Returns no row if
+ * the password was changed since it was verified.
+ */
+export const changePassword = statement({
+  name: 'change_password',
+  text: `UPDATE credentials SET data = jsonb_build_object('hash', $4::text) WHERE ${SAME_VERSION} RETURNING version`,
+  values: ({ userId, credentialId, version }: CredentialVersion, hash: string) => [userId, credentialId, version, hash],
+  row: Type.Object({ version: Type.Integer() })
+})
+
+/** Replaces the hash of a password. Its version stays the same. Does nothing if the password was changed. */
+export const rehashPassword = statement({
+  name: 'rehash_password',
+  text: `UPDATE credentials SET data = jsonb_build_object('hash', $4::text)
+    FROM (SELECT set_config('gatehouse.rehash', 'on', true)) AS announced WHERE ${SAME_VERSION}`,
+  values: ({ userId, credentialId, version }: CredentialVersion, hash: string) => [userId, credentialId, version, hash],
+  row: Type.Object({})
+})
