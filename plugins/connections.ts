@@ -1,6 +1,10 @@
+import type { Socket } from 'node:net'
+import { compile } from '@fastify/proxy-addr'
 import fp from 'fastify-plugin'
+import { networkOf } from '../src/api/client-address.ts'
 import { descriptorLimit } from '../src/config/descriptor-limit.ts'
 import type { Config } from '../src/config/read-settings.ts'
+import { createQuietLog } from '../src/telemetry/security-events.ts'
 
 /** File descriptors that a process needs besides those of its clients and of its database connections. */
 const RESERVED = 64
@@ -9,8 +13,9 @@ const RESERVED = 64
 const INTERVAL = 1000
 
 /**
- * Limits the connections of clients. At the limit, Node closes further connections. Idle ones are then closed too, so
- * that clients which keep connections open without using them do not lock others out, and `/health/live` responds.
+ * Limits the connections of clients, in total and from one address. At the total limit, Node closes further
+ * connections. Idle ones are then closed too, so that clients which keep connections open without using them do not
+ * lock others out, and `/health/live` responds.
  */
 export default fp<{ config: Config }>(async function connections (fastify, { config }) {
   const { server } = fastify
@@ -26,5 +31,30 @@ export default fp<{ config: Config }>(async function connections (fastify, { con
     if (performance.now() - closed < INTERVAL) return
     closed = performance.now()
     server.closeIdleConnections()
+  })
+
+  const max = config.MAX_CONNECTIONS_PER_ADDRESS
+  if (max === 0) return
+  // All clients share the connections of a proxy.
+  const isTrusted = compile(config.TRUST_PROXY)
+  const open = new Map<string, number>()
+  const logQuietly = createQuietLog()
+  server.on('connection', (socket: Socket) => {
+    // Unknown if the client has disconnected.
+    const { remoteAddress: ip } = socket
+    if (ip === undefined || isTrusted(ip, 0)) return
+    const network = networkOf(ip)
+    const count = (open.get(network) ?? 0) + 1
+    if (count > max) {
+      socket.destroy()
+      logQuietly({ log: fastify.log, ip, socket }, 'excess_rate_limit_exceeded', network, { connections: max })
+      return
+    }
+    open.set(network, count)
+    socket.once('close', () => {
+      const left = (open.get(network) ?? 1) - 1
+      if (left === 0) open.delete(network)
+      else open.set(network, left)
+    })
   })
 }, { name: 'connections', fastify: '5.x' })

@@ -1,6 +1,7 @@
+import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
-import { clientNetwork } from '../src/api/client-address.ts'
+import { clientNetwork, SITE_SHARE, siteOf } from '../src/api/client-address.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { createQuietLog } from '../src/telemetry/security-events.ts'
@@ -27,17 +28,27 @@ const MINUTE = 60
 export default fp<{ config: Config }>(async function failedSignIns (fastify, { config }) {
   const logQuietly = createQuietLog()
   const counter = fastify.createCounter({ name: 'failed', duration: MINUTE })
-  /** Networks beyond the limit, and when their count restarts, in milliseconds since the Unix epoch. */
+  const max = config.RATE_LIMIT_SIGNIN_FAILURES
+  /** Networks beyond their limit, and when their count restarts, in milliseconds since the Unix epoch. */
   const blocked = new LRUCache<string, number>({ max: 10_000, ttl: MINUTE * 1000 })
 
-  fastify.decorate('limitFailedSignIns', async (request, verify) => {
+  /** The networks that a client's failures are counted for, with their limits: its own and, with IPv6, the site's. */
+  function limitsOf (request: FastifyRequest): Array<[network: string, limit: number]> {
     const network = clientNetwork(request)
-    const msLeft = (blocked.get(network) ?? 0) - Date.now()
+    const site = siteOf(network)
+    return site === undefined ? [[network, max]] : [[network, max], [`${site}/48`, max * SITE_SHARE]]
+  }
+
+  fastify.decorate('limitFailedSignIns', async (request, verify) => {
+    if (max === 0) return await verify()
+    const limits = limitsOf(request)
+    const until = Math.max(...limits.map(([network]) => blocked.get(network) ?? 0))
+    const msLeft = until - Date.now()
     if (msLeft > 0) throw new ApiError('TOO_MANY_REQUESTS', undefined, { retryAfter: Math.ceil(msLeft / 1000) })
-    const matches = await verify()
-    if (matches || config.RATE_LIMIT_SIGNIN_FAILURES === 0) return matches
-    const count = await counter.add(network)
-    if (count.total >= config.RATE_LIMIT_SIGNIN_FAILURES) {
+    if (await verify()) return true
+    for (const [network, limit] of limits) {
+      const count = await counter.add(network)
+      if (count.total < limit) continue
       const fields = { route: request.routeOptions.url, failures: count.total }
       logQuietly(request, 'excess_rate_limit_exceeded', network, fields)
       blocked.set(network, Date.now() + count.msLeft, { ttl: Math.max(1, count.msLeft) })

@@ -7,7 +7,8 @@ import { weaknessOf } from '../src/passwords/strength.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * Rejects a new password that is easy to guess (PASSWORD_BLOCKLIST) or known to attackers (PASSWORD_BREACHED_DIR).
+     * Rejects a new password that is easy to guess (PASSWORD_BLOCKLIST), known to attackers (PASSWORD_BREACHED_DIR), or
+     * too short once it is normalized: `e` and a combining accent are one character.
      * @throws ApiError PASSWORD_WEAK with the reason; Error if a file of PASSWORD_BREACHED_DIR is missing
      */
     rejectWeakPassword (password: string, user: { username: string, email: string }): Promise<void>
@@ -29,6 +30,9 @@ export default fp<{ config: Config }>(async function passwordPolicy (fastify, { 
   fastify.decorate('rejectWeakPassword', async (given, { username, email }) => {
     // As it is hashed (plugins/passwords.ts).
     const password = given.normalize('NFKC')
+    if ([...password].length < config.PASSWORD_MIN_LENGTH) {
+      throw new ApiError('PASSWORD_WEAK', `shorter than ${config.PASSWORD_MIN_LENGTH} characters in Unicode form NFKC`)
+    }
     const names = [username, email, email.replace(/@.*/, ''), 'gatehouse', config.JWT_ISSUER]
     const reason = common && weaknessOf(password, names, common)
     if (reason !== undefined) throw new ApiError('PASSWORD_WEAK', reason)

@@ -2,7 +2,7 @@ import rateLimit, { type FastifyRateLimitStore, type RateLimitOptions } from '@f
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
-import { clientNetwork } from '../src/api/client-address.ts'
+import { clientNetwork, SITE_SHARE, siteOf } from '../src/api/client-address.ts'
 import { ApiError } from '../src/errors.ts'
 import { createQuietLog } from '../src/telemetry/security-events.ts'
 import type { Counter } from './counters.ts'
@@ -28,6 +28,12 @@ interface LocalCount {
   until: number
 }
 
+interface LimitCount {
+  current: number
+  /** milliseconds until the count restarts */
+  ttl: number
+}
+
 /** The store of @fastify/rate-limit for all limited routes. Keys include the route. */
 class ReportingStore implements FastifyRateLimitStore {
   readonly #counter: Counter
@@ -39,19 +45,29 @@ class ReportingStore implements FastifyRateLimitStore {
 
   incr (
     key: string,
-    callback: (error: Error | null, result?: { current: number, ttl: number }) => void,
+    callback: (error: Error | null, result?: LimitCount) => void,
     timeWindow: number,
     max: number
   ): void {
-    const step = Math.max(1, Math.floor(max / REPORTS))
-    this.#count(key, timeWindow, step).then(result => { callback(null, result) }, callback)
+    this.#countBoth(key, timeWindow, max).then(result => { callback(null, result) }, callback)
   }
 
   child (): this {
     return this
   }
 
-  async #count (key: string, timeWindow: number, step: number): Promise<{ current: number, ttl: number }> {
+  /** Counts a request, for the site of an IPv6 network too. @returns the count that exceeds its limit, if one does */
+  async #countBoth (key: string, timeWindow: number, max: number): Promise<LimitCount> {
+    const [route = '', subject = ''] = key.split(' ')
+    const own = await this.#count(key, timeWindow, max)
+    const site = siteOf(subject)
+    if (site === undefined) return own
+    const shared = await this.#count(`${route} ${site}/48`, timeWindow, max * SITE_SHARE)
+    return shared.current > max * SITE_SHARE ? { ...shared, current: max + 1 } : own
+  }
+
+  async #count (key: string, timeWindow: number, max: number): Promise<LimitCount> {
+    const step = Math.max(1, Math.floor(max / REPORTS))
     const now = Date.now()
     let count = this.#counts.get(key)
     if (!count || count.until <= now) {

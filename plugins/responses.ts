@@ -33,7 +33,8 @@ function impliedErrors (route: RouteOptions, access: Access): ErrorCode[] {
   if (access !== 'public') codes.push('ACCESS_TOKEN_MISSING', 'ACCESS_TOKEN_EXPIRED', 'ACCESS_TOKEN_INVALID')
   const policy = policies[access]
   if ('denial' in policy) codes.push(policy.denial)
-  if (route.config?.rateLimit) codes.push('TOO_MANY_REQUESTS')
+  // plugins/request-ceiling.ts exempts probes.
+  if (!route.url.startsWith('/health/')) codes.push('TOO_MANY_REQUESTS')
   const { body, params, querystring } = route.schema ?? {}
   if (body || params || querystring) codes.push('VALIDATION_FAILED')
   if (body) codes.push('BODY_TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED')

@@ -46,6 +46,10 @@ export const serverSettings = {
     'the client does not read the response.'),
   MAX_CONNECTIONS: integer(1, 1_000_000, 20_000, 'Maximum number of client connections per process. Lowered ' +
     'if the limit of file descriptors does not allow it.'),
+  MAX_CONNECTIONS_PER_ADDRESS: integer(0, 1_000_000, 1000, 'Maximum number of connections per process from one address; ' +
+    '0 disables the limit. Those of TRUST_PROXY are exempt.'),
+  RATE_LIMIT_REQUESTS: integer(0, 1_000_000_000, 120_000, 'Maximum number of requests per minute, address and process, ' +
+    'of any kind but `/health`; 0 disables the limit.'),
   MAX_EVENT_LOOP_DELAY: integer(0, 60_000, 1000, 'Mean event-loop delay above which `/health/ready` returns 503; 0 ' +
     'disables the check.', 'milliseconds'),
   MAX_MEMORY_MIB: integer(0, 1_048_576, 0, 'Resident memory above which `/health/ready` returns 503; 0 disables the ' +

@@ -1,5 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
+import pino from 'pino'
+import type { LogStream } from '../telemetry/log-options.ts'
 import { property } from '../unknown.ts'
 
 /** How a command was typed, so that usage texts can repeat it: `npm run keys --`, `npx gatehouse keys`. */
@@ -18,6 +20,13 @@ export function invocationOf (env: Record<string, string | undefined>, script: s
   const typed = basename(script) === 'gatehouse' ? 'gatehouse' : `node ${relative(process.cwd(), script)}`
   return command => `${typed} ${command}`.trim()
 }
+
+/**
+ * Where the service logs while a command runs it: the standard output is for the command's result. At a terminal nobody
+ * collects lines, and the result says what happened.
+ */
+export const commandLog = (): LogStream =>
+  process.stderr.isTTY ? { write () {} } : pino.destination({ fd: 2, sync: true })
 
 /** The text of --help. */
 export const usage = (invocation: Invocation): string => `Usage:

@@ -5,7 +5,8 @@ import { buildApp } from '../app.ts'
 import { Email, Username } from '../api/fields.ts'
 import type { Config } from '../config/read-settings.ts'
 import type { Settings } from '../config/settings.ts'
-import type { Invocation } from './command-line.ts'
+import type { LogStream } from '../telemetry/log-options.ts'
+import { commandLog, type Invocation } from './command-line.ts'
 import { completeSettings } from './development-mode.ts'
 
 interface Names {
@@ -40,7 +41,7 @@ export async function runCreateAdmin (
   validateNames({ username, email })
   const { config, close } = await completeSettings(settings(), { share: true })
   try {
-    return await createAdmin(config, { username, email }, readPassword)
+    return await createAdmin(config, { username, email }, { readPassword, stream: commandLog() })
   } finally {
     await close()
   }
@@ -53,16 +54,17 @@ function validateNames ({ username, email }: Names): void {
 
 /**
  * Creates an admin through the sign-up route, with the admin role allowed.
- * @param readPassword called after the names were found to be free
+ * @param options.readPassword called after the names were found to be free
+ * @param options.stream destination of log lines
  * @returns the message of the sign-up
  * @throws Error with that message, if the sign-up was rejected
  */
 export async function createAdmin (
   config: Config,
   { username, email }: Names,
-  readPassword: () => Promise<string>
+  { readPassword, stream }: { readPassword: () => Promise<string>, stream: LogStream }
 ): Promise<string> {
-  const app = await buildApp({ ...config, SIGNUP_ROLES: ['admin'], LOG_LEVEL: 'silent' })
+  const app = await buildApp({ ...config, SIGNUP_ROLES: ['admin'] }, stream)
   try {
     await rejectTaken(app.db, username, email)
     const payload = { username, email, password: await readPassword(), roles: ['admin'] }

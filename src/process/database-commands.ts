@@ -2,6 +2,7 @@ import { migrate } from '../../sql/migrate.ts'
 import { endSomeSessions } from '../../sql/sessions.ts'
 import { buildApp } from '../app.ts'
 import type { Settings } from '../config/settings.ts'
+import { commandLog } from './command-line.ts'
 import { completeSettings } from './development-mode.ts'
 
 /**
@@ -25,7 +26,7 @@ const BATCH = 1000
  */
 export async function runSignOutEverybody (settings: Settings): Promise<string> {
   const { config, close } = await completeSettings(settings, { share: true })
-  const app = await buildApp({ ...config, LOG_LEVEL: 'silent' })
+  const app = await buildApp(config, commandLog())
   try {
     let total = 0
     let count = BATCH
@@ -33,6 +34,7 @@ export async function runSignOutEverybody (settings: Settings): Promise<string> 
       count = (await app.db.query(endSomeSessions(BATCH))).length
       total += count
     }
+    app.log.warn({ event: 'authn_token_revoked', sessions: total }, 'authn_token_revoked')
     return `Sessions ended: ${total}`
   } finally {
     await app.close()

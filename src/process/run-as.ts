@@ -47,10 +47,11 @@ export async function execAs (runAs: RunAs | undefined, program: string, args: s
     return
   }
   // The files are below a folder that only root can enter (mode 0700). setpriv (util-linux) lets the other user keep
-  // the capability to pass through folders. no_setuid_fixup is needed because access(2), with which PostgreSQL looks
-  // for its own programs, would otherwise ignore that capability.
+  // the capability to pass through folders and to read files. dac_override would also let it write anywhere.
+  // no_setuid_fixup is needed because access(2), with which PostgreSQL looks for its own programs, would otherwise
+  // ignore that capability.
   await exec('setpriv', [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--securebits=+no_setuid_fixup',
-    '--inh-caps=+dac_override', '--ambient-caps=+dac_override', program, ...args], options)
+    '--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search', program, ...args], options)
 }
 
 /** The folders on the way to a path. */

@@ -32,11 +32,14 @@ const FREQUENT: readonly SecurityEvent[] = ['authn_token_created']
 const levelOf = (event: SecurityEvent): 'debug' | 'info' | 'warn' =>
   ROUTINE.includes(event) ? 'info' : FREQUENT.includes(event) ? 'debug' : 'warn'
 
+/** What a security event needs of a request, or of a connection without one. */
+type Source = Pick<FastifyRequest, 'log' | 'ip' | 'socket'>
+
 /**
  * Logs a security event with the request's id and the client's address.
  * @param fields ids, roles and counts; never what a user typed, which may be a password in the wrong field
  */
-export function logSecurityEvent (request: FastifyRequest, event: SecurityEvent, fields: object = {}): void {
+export function logSecurityEvent (request: Source, event: SecurityEvent, fields: object = {}): void {
   request.log[levelOf(event)]({ event, ip: clientAddress(request), ...fields }, event)
 }
 
@@ -49,7 +52,7 @@ const MINUTE = 60_000
  */
 export function createQuietLog () {
   const logged = new LRUCache<string, true>({ max: 1000, ttl: MINUTE })
-  return (request: FastifyRequest, event: SecurityEvent, key: string | number, fields: object = {}): void => {
+  return (request: Source, event: SecurityEvent, key: string | number, fields: object = {}): void => {
     const line = `${event} ${key}`
     if (logged.has(line)) return
     logged.set(line, true)

@@ -183,7 +183,8 @@ const SETTINGS = {
   ARGON2_TIME: '1',
   RATE_LIMIT_SIGNUP: '100000',
   RATE_LIMIT_SIGNIN: '100000',
-  RATE_LIMIT_REFRESH: '100000'
+  RATE_LIMIT_REFRESH: '100000',
+  RATE_LIMIT_REQUESTS: '0'
 }
 
 /** Starts the built service. It does not necessarily listen yet. */

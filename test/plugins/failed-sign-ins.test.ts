@@ -56,3 +56,12 @@ test('with RATE_LIMIT_SIGNIN_FAILURES=0 failures are not limited', async t => {
   await spray(service, '198.51.100.4')
   t.equal((await signIn(service, 'user5', { from: '198.51.100.4' })).status, 404)
 })
+
+test('the networks of one IPv6 site share sixteen times the limit of one', async t => {
+  const service = await shareApp(t, { ...settings, RATE_LIMIT_SIGNIN_FAILURES: 1 })
+  for (let i = 0; i < 16; i++) {
+    t.equal((await signIn(service, `user${i}`, { from: `2001:db8:0:${i}::1` })).status, 404)
+  }
+  t.equal((await signIn(service, 'user16', { from: '2001:db8:0:16::1' })).status, 429, 'the seventeenth network')
+  t.equal((await signIn(service, 'user17', { from: '2001:db8:1::1' })).status, 404, 'another site')
+})

@@ -33,3 +33,13 @@ test('PASSWORD_MIN_LENGTH counts characters', async t => {
   t.strictSame(response.body, { message: 'password must be 12 to 256 characters', code: 'VALIDATION_FAILED' })
   t.equal((await post('/api/auth/signup', { ...signUpBody('alice'), password: 'zwölf Zeichen' })).status, 200)
 })
+
+test('the characters of a password are counted after normalization', async t => {
+  const { post } = await startApp(t)
+  // Seven letters with a combining accent each: 14 code points, 7 characters.
+  const response = await post('/api/auth/signup', { ...signUpBody('alice'), password: 'e\u0301'.repeat(7) })
+  t.equal(response.status, 400)
+  t.strictSame(response.body,
+    { message: 'Failed! The password is shorter than 8 characters in Unicode form NFKC.', code: 'PASSWORD_WEAK' })
+  t.equal((await post('/api/auth/signup', { ...signUpBody('alice'), password: 'e\u0301a\u0301'.repeat(4) })).status, 200)
+})

@@ -131,3 +131,11 @@ test('0 disables the limit', async t => {
   await service.signUp('alice')
   for (let i = 0; i < 30; i++) t.equal(await signIn(service), 200)
 })
+
+test('the networks of one IPv6 site share sixteen times the limit of one', async t => {
+  const service = await startApp(t, { RATE_LIMIT_SIGNIN: 1 })
+  await service.signUp('alice')
+  for (let i = 0; i < 16; i++) t.equal(await signIn(service, { from: `2001:db8:0:${i}::1` }), 200)
+  t.equal(await signIn(service, { from: '2001:db8:0:16::1' }), 429, 'the seventeenth network')
+  t.equal(await signIn(service, { from: '2001:db8:1::1' }), 200, 'another site')
+})

@@ -31,7 +31,9 @@ test('create-admin creates an admin in the database of the settings, or prints t
   })
 
   t.strictSame(await sql(url, 'SELECT FROM users'), [], 'so far there is no user')
-  t.strictSame(await run(ADMIN, `${PASSWORD}\n`), { code: 0, stdout: 'User was registered successfully!\n', stderr: '' })
+  const { code, stdout, stderr } = await run(ADMIN, `${PASSWORD}\n`)
+  t.strictSame([code, stdout], [0, 'User was registered successfully!\n'])
+  t.match(stderr, /^\{.*"event":"user_created".*"roles":\["admin"\].*\}\n$/, 'one line of the log')
   t.strictSame(await sql(url, 'SELECT username, email, role_id FROM users JOIN user_roles ON user_id = id'),
     [{ username: 'ann', email: 'ann@example.com', role_id: 3 }])
 

@@ -88,6 +88,17 @@ test('works where no other user may enter the folder', async t => {
   }
 })
 
+test('writes nowhere but into its folder, also where it is run by root', async t => {
+  const locked = await createFolder(t, 0o700)
+  // Only root may write here. The PostgreSQL of a plain user may not, and neither may the one of root.
+  const target = await createFolder(t, 0o500)
+  const postgres = await EmbeddedPostgres.at(join(locked, 'postgres'), PASSWORD)
+  await postgres.start()
+  await t.rejects(sql(postgres.url(), `COPY (SELECT 1) TO '${join(target, 'written')}'`), { message: /Permission denied/ })
+  await postgres.stop()
+  t.strictSame(await readdir(target), [])
+})
+
 test('the output of initdb explains a data folder that cannot be created, and no password is left in a file', async t => {
   const [folder, temporary] = [await createFolder(t), await createFolder(t)]
   const { TMPDIR } = process.env

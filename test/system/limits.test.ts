@@ -91,3 +91,31 @@ test('a connection beyond MAX_CONNECTIONS is closed at once', async t => {
   first.destroy()
   await until('the service to see that one is closed', async () => (await ask()).startsWith('HTTP/1.1 200 OK'))
 })
+
+test('a connection beyond MAX_CONNECTIONS_PER_ADDRESS is closed at once, and other addresses are served', async t => {
+  const { app, logs, open, exchange } = await listen(t, { MAX_CONNECTIONS_PER_ADDRESS: 2 })
+  const first = await open()
+  await open()
+  const ask = async () => await exchange('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n').catch(() => '')
+  t.equal(await ask(), '')
+  t.equal(await ask(), '')
+  t.match(logs.filter(line => line['event'] === 'excess_rate_limit_exceeded'), [{ ip: '127.0.0.1', connections: 2 }])
+
+  const { port } = app.server.address() as AddressInfo
+  const other = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.2' })
+  other.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n')
+  t.match(await text(other), /^HTTP\/1\.1 200 OK/)
+  first.destroy()
+  await until('the service to see that one is closed', async () => (await ask()).startsWith('HTTP/1.1 200 OK'))
+})
+
+test('the connections of a trusted proxy, and all with 0, have no limit of their own', async t => {
+  for (const settings of [
+    { MAX_CONNECTIONS_PER_ADDRESS: 1, TRUST_PROXY: ['127.0.0.0/8'] }, { MAX_CONNECTIONS_PER_ADDRESS: 0 }
+  ]) {
+    const { open, exchange } = await listen(t, settings)
+    await open()
+    await open()
+    t.match(await exchange('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n'), /^HTTP\/1\.1 200 OK/)
+  }
+})

@@ -1,16 +1,22 @@
 import { test } from 'tap'
 import { readSettings } from '../../../src/config/read-settings.ts'
 import { createAdmin, runCreateAdmin } from '../../../src/process/create-admin.ts'
-import { configOf, createDatabase, PASSWORD, SECRET, sql, startApp } from '../../support/app.ts'
+import { collectLogs, configOf, createDatabase, PASSWORD, SECRET, sql, startApp } from '../../support/app.ts'
 
 const ANN = { username: 'ann', email: 'ann@example.com' }
-const enter = (password: string) => async () => password
 const notAsked = async () => { throw new Error('the password was asked for') }
+
+/** The options of createAdmin, which collect the log. */
+const asking = (readPassword: () => Promise<string>) => ({ readPassword, ...collectLogs() })
+const enter = (password: string) => asking(async () => password)
 
 test('creates an admin who can sign in, although the role is not open to sign-up', async t => {
   const url = await createDatabase(t)
-  const message = await createAdmin(configOf(url, { SIGNUP_ROLES: ['user'] }), ANN, enter(PASSWORD))
+  const options = enter(PASSWORD)
+  const message = await createAdmin(configOf(url, { SIGNUP_ROLES: ['user'] }), ANN, options)
   t.equal(message, 'User was registered successfully!')
+  t.match(options.logs.filter(line => 'event' in line),
+    [{ level: 30, event: 'user_created', userId: 1, actorId: null, roles: ['admin'] }])
   t.strictSame(await sql(url, `SELECT username, email, name AS role FROM users
     JOIN user_roles ON user_id = users.id JOIN roles ON roles.id = role_id`),
   [{ username: 'ann', email: 'ann@example.com', role: 'admin' }])
@@ -25,9 +31,9 @@ test('taken names are rejected before the password is asked for', async t => {
   const url = await createDatabase(t)
   const config = configOf(url)
   await createAdmin(config, ANN, enter(PASSWORD))
-  await t.rejects(createAdmin(config, { ...ANN, email: 'bob@example.com' }, notAsked),
+  await t.rejects(createAdmin(config, { ...ANN, email: 'bob@example.com' }, asking(notAsked)),
     { message: 'Failed! Username is already in use!' })
-  await t.rejects(createAdmin(config, { username: 'bob', email: 'ANN@example.com' }, notAsked),
+  await t.rejects(createAdmin(config, { username: 'bob', email: 'ANN@example.com' }, asking(notAsked)),
     { message: 'Failed! Email is already in use!' })
   t.strictSame(await sql(url, 'SELECT username FROM users'), [{ username: 'ann' }])
 })
@@ -72,6 +78,6 @@ test('the usage names the command as it was typed', async t => {
 test('the whole command reads its arguments and then the password', async t => {
   const url = await createDatabase(t)
   const args = ['--username', 'ann', '--email', 'ann@example.com']
-  const message = await runCreateAdmin(() => configOf(url), args, { invocation, readPassword: enter(PASSWORD) })
+  const message = await runCreateAdmin(() => configOf(url), args, { invocation, readPassword: async () => PASSWORD })
   t.equal(message, 'User was registered successfully!')
 })
