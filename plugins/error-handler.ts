@@ -10,7 +10,8 @@ import { ApiError, type ErrorCode, errorDefinition } from '../src/errors.ts'
 const FRAMEWORK: Record<string, ErrorCode> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'MEDIA_TYPE_UNSUPPORTED',
-  FST_ERR_CTP_INVALID_TYPE: 'MEDIA_TYPE_UNSUPPORTED'
+  FST_ERR_CTP_INVALID_TYPE: 'MEDIA_TYPE_UNSUPPORTED',
+  FST_ERR_HANDLER_TIMEOUT: 'DEADLINE_EXCEEDED'
 }
 
 /** Errors of Node's HTTP parser, by code. */

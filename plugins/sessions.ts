@@ -60,7 +60,7 @@ declare module 'fastify' {
 const USER_AGENT_LENGTH = 512
 
 export default fp<{ config: Config }>(async function sessions (fastify, { config }) {
-  const { accessTokens, db, sessionCache } = fastify
+  const { accessTokens, sessionCache } = fastify
   const codec = new RefreshTokenCodec(...refreshSecrets(config))
   const { step, lead } = ROTATIONS[config.REFRESH_ROTATION]
   const rules: RotationRules = { step, grace: config.REFRESH_GRACE, idle: config.REFRESH_IDLE_TTL }
@@ -80,7 +80,7 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
   }
 
   /** Ends sessions of the caller. @returns the rows of `ending` */
-  async function endOwn<Row> (ending: Statement<Row>, { caller }: FastifyRequest): Promise<Row[]> {
+  async function endOwn<Row> (ending: Statement<Row>, { caller, db }: FastifyRequest): Promise<Row[]> {
     const ended = await db.transaction(async transaction => {
       await fastify.recheck(transaction, caller, 'signed-in')
       return await transaction.query(ending)
@@ -93,7 +93,7 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
   const isExpired = (sessionId: string): boolean => beginOf(sessionId) + config.REFRESH_TOKEN_TTL * 1000 < Date.now()
 
   fastify.decorate('sessions', {
-    async open (verified, request, on = db) {
+    async open (verified, request, on = request.db) {
       const { userId } = verified
       const sessionId = newSessionId()
       const [session] = await on.query(insertSession(verified, {
@@ -116,7 +116,7 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
     async refresh (refreshToken, request, audience) {
       const presented = decode(refreshToken, request)
       const { userId, sessionId } = presented
-      const [session] = await db.query(rotateSession(presented, rules))
+      const [session] = await request.db.query(rotateSession(presented, rules))
       if (session) {
         logSecurityEvent(request, 'authn_token_created', { userId, sessionId })
         return {
@@ -124,7 +124,7 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
           refreshToken: codec.encode({ userId, sessionId, generation: session.generation + lead }, presented.key)
         }
       }
-      const [ended] = await db.query(endRejectedSession(presented, rules))
+      const [ended] = await request.db.query(endRejectedSession(presented, rules))
       if (ended && !ended.expired) {
         sessionCache.invalidate(userId)
         logSecurityEvent(request, 'authn_token_reuse', { userId, sessionId })
@@ -137,7 +137,7 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
 
     async signOut (refreshToken, request) {
       const { userId, sessionId } = decode(refreshToken, request)
-      const [ended] = await db.query(endSession(userId, sessionId))
+      const [ended] = await request.db.query(endSession(userId, sessionId))
       sessionCache.invalidate(userId)
       if (ended) logSecurityEvent(request, 'authn_token_revoked', { userId, sessionId })
     },
@@ -155,4 +155,4 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
       logSecurityEvent(request, 'authn_token_revoked', { userId, sessions: length })
     }
   })
-}, { name: 'sessions', fastify: '5.x', dependencies: ['db', 'guard', 'jwt', 'session-cache'] })
+}, { name: 'sessions', fastify: '5.x', dependencies: ['deadline', 'guard', 'jwt', 'session-cache'] })

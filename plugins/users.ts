@@ -50,10 +50,10 @@ interface Change {
 }
 
 export default fp(async function users (fastify) {
-  const { db, sessionCache, sessions } = fastify
+  const { sessionCache, sessions } = fastify
 
   async function change (id: number, request: FastifyRequest, plan: (user: User) => Change): Promise<User> {
-    const changed = await db.transaction(async transaction => {
+    const changed = await request.db.transaction(async transaction => {
       await transaction.query(lockAdminRole())
       await fastify.recheck(transaction, request.caller, request.routeOptions.config.access)
       const [user] = await transaction.query(lockUser(id))
@@ -110,7 +110,7 @@ export default fp(async function users (fastify) {
 
     async changePassword (verified, hash, request) {
       const { userId } = request.caller
-      const tokens = await db.transaction(async transaction => {
+      const tokens = await request.db.transaction(async transaction => {
         await fastify.recheck(transaction, request.caller, request.routeOptions.config.access)
         const [changed] = await transaction.query(changePassword(verified, hash))
         await transaction.query(endSessions(userId))
@@ -125,4 +125,4 @@ export default fp(async function users (fastify) {
       return tokens
     }
   })
-}, { name: 'users', fastify: '5.x', dependencies: ['db', 'guard', 'session-cache', 'sessions'] })
+}, { name: 'users', fastify: '5.x', dependencies: ['deadline', 'guard', 'session-cache', 'sessions'] })

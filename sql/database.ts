@@ -15,7 +15,7 @@ export interface Queryable {
   query <Row> (statement: Statement<Row>): Promise<Row[]>
 }
 
-export interface Database extends Queryable {
+export interface Transactional extends Queryable {
   /**
    * Runs statements in one transaction (READ COMMITTED), committed when `work` resolves and rolled back when it
    * rejects. `work` may run up to four times, after conflicts with other transactions. It must change nothing but the
@@ -23,6 +23,16 @@ export interface Database extends Queryable {
    * @throws what `query` and `work` throw
    */
   transaction <Result> (work: (transaction: Queryable) => Promise<Result>): Promise<Result>
+}
+
+/** Whether the deadline of some work has passed. Then no statement is begun, and no transaction is committed. */
+export type IsLate = () => boolean
+
+export interface Database extends Transactional {
+  /** @throws ApiError DEADLINE_EXCEEDED if the work is late, and what `Queryable.query` throws */
+  query <Row> (statement: Statement<Row>, isLate?: IsLate): Promise<Row[]>
+  /** @throws ApiError DEADLINE_EXCEEDED if the work is late, and what `Transactional.transaction` throws */
+  transaction <Result> (work: (transaction: Queryable) => Promise<Result>, isLate?: IsLate): Promise<Result>
   /** Connections of the pool, idle ones among them, and requests that wait for one. */
   connections (): { total: number, idle: number, waiting: number }
 }
@@ -83,12 +93,22 @@ export function toDatabase (pool: pg.Pool, { named, traced }: DatabaseOptions): 
   }
 
   return {
-    query: async statement => await withClient(async client => await run(client, statement)),
+    query: async (statement, isLate = never) => await withClient(async client => {
+      rejectLate(isLate)
+      return await run(client, statement)
+    }),
 
-    transaction: async work => await withClient(async client => {
+    transaction: async (work, isLate = never) => await withClient(async client => {
+      rejectLate(isLate)
       await client.query('BEGIN')
       try {
-        const result = await work({ query: async statement => await run(client, statement) })
+        const result = await work({
+          query: async statement => {
+            rejectLate(isLate)
+            return await run(client, statement)
+          }
+        })
+        rejectLate(isLate)
         await client.query('COMMIT')
         return result
       } catch (error) {
@@ -99,4 +119,10 @@ export function toDatabase (pool: pg.Pool, { named, traced }: DatabaseOptions): 
 
     connections: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount })
   }
+}
+
+const never: IsLate = () => false
+
+function rejectLate (isLate: IsLate): void {
+  if (isLate()) throw new ApiError('DEADLINE_EXCEEDED')
 }

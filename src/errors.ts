@@ -70,6 +70,7 @@ export const catalogue = {
     message: 'The database is unavailable. Please try again.',
     headers: retrySoon
   },
+  DEADLINE_EXCEEDED: { status: 503, message: 'The request took too long. Please try again.', headers: retrySoon },
   OVERLOADED: { status: 503, message: 'The service is overloaded. Please try again.', headers: retrySoon },
   SHUTTING_DOWN: { status: 503, message: 'The service is shutting down. Please try again.', headers: retrySoon }
 } as const satisfies Record<string, ErrorDefinition>

@@ -686,6 +686,8 @@ export interface operations {
              * @description BUSY: Too many passwords are being verified. Please try again.
              *
              *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
              */
             503: {
                 headers: {
@@ -701,7 +703,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "BUSY" | "DATABASE_UNAVAILABLE";
+                        code: "BUSY" | "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -938,6 +940,8 @@ export interface operations {
              * @description BUSY: Too many passwords are being verified. Please try again.
              *
              *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
              */
             503: {
                 headers: {
@@ -953,7 +957,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "BUSY" | "DATABASE_UNAVAILABLE";
+                        code: "BUSY" | "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -1121,7 +1125,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -1136,7 +1144,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -1255,6 +1263,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -1272,7 +1299,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -1287,7 +1318,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -1338,6 +1369,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -1355,7 +1405,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -1370,7 +1424,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -1427,6 +1481,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -1444,7 +1517,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -1459,7 +1536,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -1611,6 +1688,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -1628,7 +1724,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -1643,7 +1743,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -1758,6 +1858,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -1775,7 +1894,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -1790,7 +1913,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -1910,6 +2033,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -1927,7 +2069,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -1942,7 +2088,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -2035,6 +2181,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -2052,7 +2217,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -2067,7 +2236,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -2158,6 +2327,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -2232,6 +2420,25 @@ export interface operations {
                         message: string;
                         /** @enum {string} */
                         code: "REQUEST_MALFORMED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
                     };
                 };
             };
@@ -2358,6 +2565,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -2474,6 +2700,25 @@ export interface operations {
                         message: string;
                         /** @enum {string} */
                         code: "ACCESS_TOKEN_MISSING";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
                     };
                 };
             };
@@ -2649,6 +2894,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -2666,7 +2930,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -2681,7 +2949,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -2798,6 +3066,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -2815,7 +3102,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -2830,7 +3121,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -3059,6 +3350,8 @@ export interface operations {
              * @description BUSY: Too many passwords are being verified. Please try again.
              *
              *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
              */
             503: {
                 headers: {
@@ -3074,7 +3367,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "BUSY" | "DATABASE_UNAVAILABLE";
+                        code: "BUSY" | "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -3285,6 +3578,8 @@ export interface operations {
              * @description BUSY: Too many passwords are being verified. Please try again.
              *
              *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
              */
             503: {
                 headers: {
@@ -3300,7 +3595,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "BUSY" | "DATABASE_UNAVAILABLE";
+                        code: "BUSY" | "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -3450,6 +3745,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -3467,7 +3781,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -3482,7 +3800,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -3623,6 +3941,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -3640,7 +3977,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -3655,7 +3996,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -3867,6 +4208,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -3884,7 +4244,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -3899,7 +4263,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -4123,6 +4487,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -4140,7 +4523,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -4155,7 +4542,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -4279,6 +4666,25 @@ export interface operations {
                     };
                 };
             };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
             /** @description INTERNAL: Internal server error. */
             500: {
                 headers: {
@@ -4296,7 +4702,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -4311,7 +4721,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -4376,7 +4786,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
             503: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -4391,7 +4805,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -4462,6 +4876,8 @@ export interface operations {
              *     SHUTTING_DOWN: The service is shutting down. Please try again.
              *
              *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
              */
             503: {
                 headers: {
@@ -4477,7 +4893,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "OVERLOADED" | "SHUTTING_DOWN" | "DATABASE_UNAVAILABLE";
+                        code: "OVERLOADED" | "SHUTTING_DOWN" | "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };

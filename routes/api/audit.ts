@@ -39,7 +39,7 @@ export default (async fastify => {
   }, async request => {
     // Newest first, so the next page has smaller ids.
     const { limit, after: before, user, event } = request.query
-    const events = await fastify.db.query(auditPage({ before, user, event, limit }))
+    const events = await request.db.query(auditPage({ before, user, event, limit }))
     return {
       events: events.map(({ createdAt, ...rest }) => ({ ...rest, created: createdAt.toISOString() })),
       next: nextCursor(events, limit)

@@ -41,6 +41,8 @@ export const serverSettings = {
   MAX_HEADER_SIZE: integer(4096, 65_536, 16_384, 'Maximum total size of the request headers.', 'bytes'),
   REQUEST_TIMEOUT: seconds(1, 300, 5, 'Time within which a whole request must arrive.'),
   HEADERS_TIMEOUT: seconds(1, 300, 5, 'Time within which the headers of a request must arrive.'),
+  REQUEST_DEADLINE: seconds(1, 300, 10, 'Time within which a request is responded to. Beyond it, the response is 503, ' +
+    'and no further statement of the request is executed.'),
   KEEP_ALIVE_TIMEOUT: seconds(1, 3600, 72, 'Time an idle connection is kept open between two requests.'),
   CONNECTION_TIMEOUT: seconds(1, 3600, 30, 'Time a connection may be silent during a request, for example because ' +
     'the client does not read the response.'),

@@ -240,7 +240,7 @@ const POOLERS = {
 for (const [name, { change, attempts }] of Object.entries(POOLERS)) {
   test(`if ${name}, every authenticated request queries the database`, async t => {
     const url = await createDatabase(t)
-    const proxy = await openProxy(t, url, change)
+    const proxy = await openProxy(t, url, { change })
     const service = await startApp(t, { DATABASE_URL: url, LISTEN_DATABASE_URL: proxy.url })
     const ada = await warm(service)
     t.match(service.app.sessionCache.stats(), { isListening: false, hits: 0, misses: 1 })

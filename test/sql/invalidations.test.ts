@@ -27,7 +27,9 @@ const notify = (url: string) => async (proof: string) =>
 test('a connection on which notifications stop arriving is no longer trusted', async t => {
   const url = await createDatabase(t)
   let isSilent = false
-  const proxy = await openProxy(t, url, message => isSilent && message[0] === 'A'.charCodeAt(0) ? undefined : message)
+  const proxy = await openProxy(t, url, {
+    change: message => isSilent && message[0] === 'A'.charCodeAt(0) ? undefined : message
+  })
   const { listener, lost } = await startListener(t, proxy.url, notify(url))
   await until('a heartbeat', () => listener.isCurrent())
   isSilent = true

@@ -36,6 +36,7 @@ const contract: Record<ErrorCode, [status: number, message: string]> = {
   INTERNAL: [500, 'Internal server error.'],
   BUSY: [503, 'Too many passwords are being verified. Please try again.'],
   DATABASE_UNAVAILABLE: [503, 'The database is unavailable. Please try again.'],
+  DEADLINE_EXCEEDED: [503, 'The request took too long. Please try again.'],
   OVERLOADED: [503, 'The service is overloaded. Please try again.'],
   SHUTTING_DOWN: [503, 'The service is shutting down. Please try again.']
 }

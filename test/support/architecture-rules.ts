@@ -133,8 +133,11 @@ const decoratorsOf = ({ declared }: Source): string[] =>
 /** Every decorator that a plugin uses comes from one of its dependencies, and every dependency has a purpose. */
 export function dependencyFaults (plugins: readonly Source[]): string[] {
   const byName = new Map(plugins.map(plugin => [nameOf(plugin.path), plugin]))
-  const owners = new Map(plugins.flatMap(plugin =>
-    decoratorsOf(plugin).map(name => [name, nameOf(plugin.path)] as const)))
+  // The instance and requests can have decorators of the same name.
+  const ownersOf = (declares: (plugin: Source) => string[]) => new Map(plugins.flatMap(plugin =>
+    declares(plugin).map(name => [name, nameOf(plugin.path)] as const)))
+  const ofInstance = ownersOf(({ declared }) => declared.FastifyInstance)
+  const ofRequest = ownersOf(({ declared }) => [...declared.FastifyRequest, ...declared.FastifyReply])
 
   function reach (plugin: Source, reached = new Set<string>()): Set<string> {
     for (const name of plugin.dependencies.names) {
@@ -148,14 +151,16 @@ export function dependencyFaults (plugins: readonly Source[]): string[] {
 
   return plugins.flatMap(plugin => {
     const { path, dependencies: { names, comment } } = plugin
-    const used = [...new Set([...plugin.instanceProperties, ...plugin.requestProperties])]
-      .filter(name => owners.has(name) && owners.get(name) !== nameOf(path))
+    const used = [
+      ...[...new Set(plugin.instanceProperties)].map(name => ({ name, owner: ofInstance.get(name) })),
+      ...[...new Set(plugin.requestProperties)].map(name => ({ name, owner: ofRequest.get(name) }))
+    ].filter(({ owner }) => owner !== undefined && owner !== nameOf(path))
     const reached = reach(plugin)
-    const usedPlugins = used.map(name => owners.get(name))
+    const usedPlugins = used.map(({ owner }) => owner)
     return [
       ...names.filter(name => !byName.has(name)).map(name => `${path} depends on ${name}, which is not a plugin`),
-      ...used.filter(name => !reached.has(owners.get(name) ?? ''))
-        .map(name => `${path} uses ${name} without depending on ${owners.get(name)}`),
+      ...used.filter(({ owner = '' }) => !reached.has(owner))
+        .map(({ name, owner }) => `${path} uses ${name} without depending on ${owner}`),
       ...names.filter(name => !usedPlugins.includes(name) && !new RegExp(`\\b${name}\\b`).test(comment))
         .map(name => `${path} depends on ${name} without using it or saying why`)
     ]

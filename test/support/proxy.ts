@@ -21,11 +21,15 @@ function changeMessages (change: Change): (chunk: Buffer) => Buffer {
   }
 }
 
-/**
- * A proxy of a database. While it is frozen, connections stay open and data is dropped.
- * @param change is applied to every message of the server
- */
-export async function openProxy (t: Test, url: string, change?: Change) {
+interface ProxyOptions {
+  /** is applied to every message of the server */
+  change?: Change
+  /** milliseconds for which everything is delayed, in each direction */
+  latency?: number
+}
+
+/** A proxy of a database. While it is frozen, connections stay open and data is dropped. */
+export async function openProxy (t: Test, url: string, { change, latency = 0 }: ProxyOptions = {}) {
   const target = new URL(url)
   const sockets = new Set<Socket>()
   let isFrozen = false
@@ -35,7 +39,11 @@ export async function openProxy (t: Test, url: string, change?: Change) {
     for (const [from, to] of [[client, upstream], [upstream, client]] as const) {
       sockets.add(from)
       from.on('data', (chunk: Buffer) => {
-        if (!isFrozen) to.write(from === upstream ? changed(chunk) : chunk)
+        if (isFrozen) return
+        const bytes = from === upstream ? changed(chunk) : chunk
+        if (latency === 0) to.write(bytes)
+        // Timers of the same duration keep their order.
+        else setTimeout(() => { to.write(bytes) }, latency)
       })
       from.on('error', () => {})
       from.on('close', () => {

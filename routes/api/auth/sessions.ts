@@ -25,7 +25,7 @@ const Session = Type.Object({
 })
 
 export default (async (fastify, { config }) => {
-  const { db, sessions } = fastify
+  const { sessions } = fastify
 
   fastify.get('/sessions', {
     config: { access: 'signed-in' },
@@ -35,7 +35,7 @@ export default (async (fastify, { config }) => {
     }
   }, async request => {
     const { userId, sessionId } = request.caller
-    const rows = await db.query(sessionsOf(userId, config.REFRESH_IDLE_TTL))
+    const rows = await request.db.query(sessionsOf(userId, config.REFRESH_IDLE_TTL))
     return {
       sessions: rows.map(({ createdAt, lastUsedAt, expiresAt, ...session }) => ({
         ...session,

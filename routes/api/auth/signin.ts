@@ -22,12 +22,12 @@ const SignedIn = Type.Object({
 })
 
 export default (async (fastify, { config }) => {
-  const { db, passwords, sessions } = fastify
+  const { passwords, sessions } = fastify
 
   /** The user with this username and password. @throws ApiError */
   async function verifyCredentials (request: FastifyRequest, username: string, password: string) {
     const network = clientNetwork(request)
-    const [user] = await db.query(credentialsByUsername(username, network))
+    const [user] = await request.db.query(credentialsByUsername(username, network))
     const stored = user && passwordOf(user)
     const origin = user?.isKnown ? network : undefined
     const verify = async () => await fastify.throttleSignIn({ username, userId: user?.id, origin }, request,
@@ -42,7 +42,7 @@ export default (async (fastify, { config }) => {
       throw new ApiError('ACCOUNT_DISABLED')
     }
     const rehashed = await passwords.rehash(stored.hash, password, network)
-    if (rehashed) await db.query(rehashPassword(stored, rehashed))
+    if (rehashed) await request.db.query(rehashPassword(stored, rehashed))
     return { user, verified: stored }
   }
 

@@ -25,7 +25,7 @@ const isDenied = (error: unknown): boolean =>
   error instanceof ApiError && (error.code.startsWith('ACCESS_TOKEN_') || error.code === 'ADMIN_REQUIRED')
 
 export default (async (fastify, { config }) => {
-  const { db, passwords } = fastify
+  const { passwords } = fastify
   const logQuietly = createQuietLog()
 
   // Existing front-ends send their access token, often an expired one, at sign-up too. It is verified only if a role
@@ -46,10 +46,10 @@ export default (async (fastify, { config }) => {
   }
 
   /** Creates a user, after checking again that the admin who assigns the roles, if one is required, still is one. */
-  async function create (user: NewUser, admin: SessionEntry | undefined, ip: string) {
-    const insert = insertUser(user, { actorId: admin?.userId ?? null, ip })
-    if (!admin) return await db.query(insert)
-    return await db.transaction(async transaction => {
+  async function create (user: NewUser, admin: SessionEntry | undefined, request: FastifyRequest) {
+    const insert = insertUser(user, { actorId: admin?.userId ?? null, ip: clientAddress(request) })
+    if (!admin) return await request.db.query(insert)
+    return await request.db.transaction(async transaction => {
       await fastify.recheck(transaction, admin, 'admin')
       return await transaction.query(insert)
     })
@@ -85,15 +85,15 @@ export default (async (fastify, { config }) => {
     await fastify.rejectWeakPassword(password, { username, email })
 
     // Checked before the costly hash. The unique indexes decide what happens in between.
-    await rejectTaken(db, username, email)
+    await rejectTaken(request.db, username, email)
     const passwordHash = await passwords.hash(password, clientNetwork(request))
     try {
-      const [user] = await create({ username, email, passwordHash, roles }, admin, clientAddress(request))
+      const [user] = await create({ username, email, passwordHash, roles }, admin, request)
       logSecurityEvent(request, 'user_created', { userId: user?.id, actorId: admin?.userId ?? null, roles })
     } catch (error) {
       if (closed && isDenied(error)) throw notOpen(request, closed)
       // Checked again, since PostgreSQL does not define which index is reported if both are violated.
-      if (isTaken(error)) await rejectTaken(db, username, email)
+      if (isTaken(error)) await rejectTaken(request.db, username, email)
       throw error
     }
     return registered

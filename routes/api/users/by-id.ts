@@ -18,7 +18,7 @@ export default (async fastify => {
     config: { access: 'moderator or admin', errors: ['USER_NOT_FOUND'] },
     schema: { summary: 'Returns a user.', params, response: { 200: UserResponse } }
   }, async request => {
-    const [user] = await fastify.db.query(userById(request.params.id))
+    const [user] = await request.db.query(userById(request.params.id))
     if (!user) throw new ApiError('USER_NOT_FOUND')
     return toUserResponse(user)
   })

@@ -25,7 +25,7 @@ export default (async fastify => {
   }, async request => {
     const { limit, after = 0, role, search = '' } = request.query
     const page = { limit, after, search }
-    const users = await fastify.db.query(role ? usersPageByRole(page, role) : usersPage(page))
+    const users = await request.db.query(role ? usersPageByRole(page, role) : usersPage(page))
     return { users: users.map(toUserResponse), next: nextCursor(users, limit) }
   })
 }) satisfies FastifyPluginAsyncTypebox

@@ -16,10 +16,10 @@ const deleted = { message: 'The user was deleted.' }
 
 /** The caller's own user. */
 export default (async (fastify, { config }) => {
-  const { db, passwords, users } = fastify
+  const { passwords, users } = fastify
 
   /** The caller with the password. @throws ApiError if deleted since the guard has admitted the caller */
-  async function findCaller ({ caller }: FastifyRequest) {
+  async function findCaller ({ caller, db }: FastifyRequest) {
     const [user] = await db.query(credentialsById(caller.userId))
     if (!user) throw new ApiError('ACCESS_TOKEN_INVALID')
     return user
@@ -46,7 +46,7 @@ export default (async (fastify, { config }) => {
     config: { access: 'signed-in' },
     schema: { summary: 'Returns the caller\'s own user.', response: { 200: OwnUserResponse } }
   }, async request => {
-    const [user] = await db.query(userById(request.caller.userId))
+    const [user] = await request.db.query(userById(request.caller.userId))
     if (!user) throw new ApiError('ACCESS_TOKEN_INVALID')
     return toUserResponse(user)
   })

@@ -1,0 +1,107 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { test } from 'tap'
+import { ApiError } from '../../src/errors.ts'
+import { createDatabase, startApp } from '../support/app.ts'
+import { openProxy } from '../support/proxy.ts'
+import { until } from '../support/wait.ts'
+
+const tooLate = { message: 'The request took too long. Please try again.', code: 'DEADLINE_EXCEEDED' }
+
+test('a request that waits for the database beyond REQUEST_DEADLINE gets 503, and its work is dropped', async t => {
+  const service = await startApp(t, { REQUEST_DEADLINE: 1 })
+  await service.signUp('ann', ['admin'])
+  await service.signUp('bob')
+  const ann = await service.signIn('ann')
+  const other = new pg.Client(service.url)
+  await other.connect()
+  t.teardown(async () => { await other.end() })
+  await other.query('BEGIN')
+  await other.query('SELECT FROM users WHERE username = \'bob\' FOR UPDATE')
+  const response = await service.as(ann.accessToken, 'PUT', '/api/users/2/roles', { roles: ['admin'] })
+  t.strictSame([response.status, response.body], [503, tooLate])
+  t.equal(response.headers['retry-after'], '1')
+  await other.query('COMMIT')
+
+  await until('the transaction to end', async () => service.app.db.connections().idle === service.app.db.connections().total)
+  t.strictSame(await service.sql('SELECT role_id FROM user_roles WHERE user_id = 2'), [{ role_id: 1 }])
+  t.strictSame(await service.sql('SELECT event FROM audit_events WHERE event <> \'user_created\''), [])
+  t.match(service.logs.filter(line => line['code'] === 'DEADLINE_EXCEEDED'), [{ level: 40, msg: 'request failed' }])
+  t.equal((await service.as(ann.accessToken, 'PUT', '/api/users/2/roles', { roles: ['admin'] })).status, 200)
+})
+
+test('beyond the deadline no statement is begun and no transaction is committed', async t => {
+  const { app: { db }, signUp, sql } = await startApp(t)
+  await signUp('ann')
+  let late = false
+  const isLate = () => late
+  const rename = (name: string) => ({ name: `rename_${name}`, text: 'UPDATE users SET username = $1', values: [name] })
+  const code = (error: unknown) => error instanceof ApiError && error.code
+  const names = async () => await sql('SELECT username FROM users')
+
+  const committing = db.transaction(async transaction => {
+    await transaction.query(rename('eve'))
+    late = true
+  }, isLate)
+  t.equal(await committing.catch(code), 'DEADLINE_EXCEEDED')
+  t.equal(await db.query(rename('eve'), isLate).catch(code), 'DEADLINE_EXCEEDED')
+  t.equal(await db.transaction(async () => {}, isLate).catch(code), 'DEADLINE_EXCEEDED')
+  late = false
+  const continued = db.transaction(async transaction => {
+    late = true
+    await transaction.query(rename('eve'))
+  }, isLate)
+  t.equal(await continued.catch(code), 'DEADLINE_EXCEEDED')
+  t.strictSame(await names(), [{ username: 'ann' }])
+  late = false
+  await db.query(rename('eve'), isLate)
+  t.strictSame(await names(), [{ username: 'eve' }])
+})
+
+test('with 300 ms between service and database, 50 requests a second get responses within the deadline', async t => {
+  const proxy = await openProxy(t, await createDatabase(t), { latency: 300 })
+  const service = await startApp(t, { DATABASE_URL: proxy.url, REQUEST_DEADLINE: 3, SIGNIN_MAX_FAILURES: 1000 })
+  await service.signUp('ann')
+  const times: number[] = []
+  const statuses = new Set<number>()
+  const request = async () => {
+    const begin = performance.now()
+    const { status } = await service.post('/api/auth/signin', { username: 'ann', password: 'correct horse' })
+    times.push(performance.now() - begin)
+    statuses.add(status)
+  }
+  const requests: Array<Promise<void>> = []
+  for (let i = 0; i < 150; i++) {
+    requests.push(request())
+    await sleep(20)
+  }
+  await Promise.all(requests)
+  t.ok(Math.max(...times) < 5000, `the slowest response took ${Math.max(...times)} ms`)
+  t.notOk([...statuses].some(status => status !== 200 && status !== 503), `statuses ${[...statuses].join(', ')}`)
+  await until('a request to succeed again', async () => {
+    await request()
+    return statuses.has(200)
+  })
+})
+
+test('a client that disconnects does not stop what it has requested', async t => {
+  const service = await startApp(t)
+  await service.signUp('ann')
+  const { accessToken } = await service.signIn('ann')
+  const address = await service.app.listen({ port: 0, host: '127.0.0.1' })
+  const other = new pg.Client(service.url)
+  await other.connect()
+  t.teardown(async () => { await other.end() })
+  await other.query('BEGIN')
+  await other.query('SELECT FROM users FOR UPDATE')
+  const abort = new AbortController()
+  const headers = { 'x-access-token': accessToken }
+  const signOut = fetch(`${address}/api/auth/signout/all`, { method: 'POST', headers, signal: abort.signal })
+  await until('the first of its statements to wait', async () =>
+    (await service.sql('SELECT FROM pg_locks WHERE NOT granted')).length > 0)
+  abort.abort()
+  await t.rejects(signOut)
+  await other.query('COMMIT')
+  await until('the session to end', async () => (await service.sql('SELECT FROM refresh_tokens')).length === 0)
+  t.pass()
+})
