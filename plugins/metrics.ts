@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import { Counter, Gauge, Registry } from 'prom-client'
 import { prependHook } from '../src/api/route-hooks.ts'
+import type { Config } from '../src/config/read-settings.ts'
 import { cumulativeBuckets, type DurationSeries, type RequestDurations } from '../src/telemetry/request-durations.ts'
 import { toApiError } from './error-handler.ts'
 
@@ -18,7 +19,7 @@ declare module 'fastify' {
 }
 
 /** Metrics of requests and of the resources they wait for. The latter are read when Prometheus asks for them. */
-export default fp(async function metrics (fastify) {
+export default fp<{ config: Config }>(async function metrics (fastify, { config }) {
   const { db, passwords, requestDurations, sessionCache } = fastify
   const registry = new Registry()
   const registers = [registry]
@@ -83,6 +84,8 @@ export default fp(async function metrics (fastify) {
   counter('gatehouse_session_cache_misses_total', 'Authenticated requests that queried the database.',
     () => sessionCache.stats().misses)
   gauge('gatehouse_session_cache_entries', 'Sessions in the cache.', () => sessionCache.stats().entries)
+  // Without the cache no process listens, which is no fault to alert on.
+  if (config.SESSION_CACHE === 'off') return
   gauge('gatehouse_invalidation_listening', 'Processes that receive invalidations. The others query the database ' +
     'on every request.', () => Number(sessionCache.stats().isListening))
   counter('gatehouse_invalidations_lost_total', 'Times that the connection for invalidations was lost, or could not be ' +

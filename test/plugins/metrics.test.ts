@@ -88,3 +88,11 @@ test('the resources that requests wait for are read when the metrics are', async
   t.match(await lines(service, 'gatehouse_db_pool_connections'), [/^gatehouse_db_pool_connections [1-9]$/])
   t.match(await lines(service, 'gatehouse_db_pool_idle'), [/^gatehouse_db_pool_idle [1-9]$/])
 })
+
+test('with SESSION_CACHE=off no metric says that invalidations are lost', async t => {
+  const service = await startApp(t, { SESSION_CACHE: 'off' })
+  for (const name of ['gatehouse_invalidation_listening', 'gatehouse_invalidations_lost_total']) {
+    t.strictSame(await lines(service, name), [], name)
+  }
+  t.strictSame(await lines(service, 'gatehouse_session_cache_entries'), ['gatehouse_session_cache_entries 0'])
+})
