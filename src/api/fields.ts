@@ -8,7 +8,7 @@ export const WELL_FORMED = '^[^\\u0000\\p{Cs}]*$'
 
 // The HTML standard's "valid email address" (html.spec.whatwg.org). ASCII only, so that case folding gives the same
 // result in JavaScript and in every locale of PostgreSQL.
-const EMAIL = '^[a-zA-Z0-9.!#$%&\'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?' +
+export const EMAIL = '^[a-zA-Z0-9.!#$%&\'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?' +
   '(?:\\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$'
 
 export const Username = Type.String({

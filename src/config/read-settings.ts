@@ -50,6 +50,9 @@ export function readSettings (env: Record<string, string | undefined>): Settings
     const missing = env['JWT_KEYS_FILE'] ? 'REFRESH_SECRET' : 'JWT_SECRET'
     if (!env[missing]) faulty.add(missing)
   }
+  if (values['MAIL_URL'] !== undefined && !faulty.has('MAIL_URL')) {
+    for (const name of ['MAIL_FROM', 'PUBLIC_URL']) if (values[name] === undefined) faulty.add(name)
+  }
   const faults = [...faulty].map(name => `${name} must be ${settingSchemas.get(name)?.expected}`)
   if (development) faults.push(...developmentFaults(env))
   if (faults.length > 0) throw new ConfigError(faults)

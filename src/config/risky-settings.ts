@@ -1,4 +1,5 @@
 import { roles } from '../access.ts'
+import { FILES } from './mail-settings.ts'
 import { isDevelopment } from './read-settings.ts'
 import type { Settings } from './settings.ts'
 
@@ -15,6 +16,9 @@ export function riskySettings (settings: Settings): string[] {
       : [],
     ...settings.CORS_ORIGIN.includes('*')
       ? ['CORS_ORIGIN=* lets the pages of every origin call the service. Set it to the origins of your pages.']
+      : [],
+    ...settings.MAIL_URL === FILES
+      ? ['MAIL_URL=files sends no mails, and logs their links, which are secrets. Set it to the URL of a mail server.']
       : []
   ]
 }

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { type Static, Type } from '@sinclair/typebox'
 import { roles } from '../access.ts'
 import { MAX_COST } from '../passwords/hash-cost.ts'
+import { mailSettings } from './mail-settings.ts'
 import { serverSettings } from './server-settings.ts'
 import { integer, oneOf, seconds, secret, secrets, type SettingOptions, text } from './setting-types.ts'
 
@@ -110,6 +111,7 @@ export const settings = Type.Object({
       '00000.txt to FFFFF.txt.',
     expected: 'a path'
   })),
+  ...mailSettings,
   SIGNIN_MAX_FAILURES: integer(1, 1000, 10, 'Number of wrong passwords per user within 24 hours before the sign-in ' +
     'throttle delays further attempts.'),
   SIGNIN_DELAY: seconds(1, 3600, 30, 'First delay of the sign-in throttle. It doubles with each further failure.'),

@@ -48,7 +48,7 @@ export function circularImports (sources: readonly Source[]): string[] {
 }
 
 const MAX_TOP_FILES = 6
-const FOLDERS = ['process', 'config', 'api', 'tokens', 'passwords', 'telemetry']
+const FOLDERS = ['process', 'config', 'api', 'tokens', 'passwords', 'telemetry', 'mail']
 
 /** @param paths of the files in src/ */
 export function folderFaults (paths: readonly string[]): string[] {

@@ -13,6 +13,12 @@ test('settings that open a service to everybody are warned of', async t => {
   t.equal(warnings({ ...SERVICE, SIGNUP_ROLES: 'admin', CORS_ORIGIN: '*' }).length, 2)
 })
 
+test('a service that sends no mails but logs their links is warned of', async t => {
+  const env = { ...SERVICE, MAIL_URL: 'files', MAIL_FROM: 'a@example.com', PUBLIC_URL: 'https://example.com' }
+  t.strictSame(warnings(env),
+    ['MAIL_URL=files sends no mails, and logs their links, which are secrets. Set it to the URL of a mail server.'])
+})
+
 test('the defaults are not, nor is what development mode warns of itself', async t => {
   t.strictSame(warnings(SERVICE), [])
   t.strictSame(warnings({ ...SERVICE, SIGNUP_ROLES: 'user', CORS_ORIGIN: 'https://app.example.com' }), [])

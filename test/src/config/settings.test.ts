@@ -48,6 +48,8 @@ const COMMON = {
   HOUSEKEEPING_INTERVAL: 60,
   AUDIT_RETENTION: 0,
   PASSWORD_MIN_LENGTH: 8,
+  PRODUCT_NAME: 'gatehouse',
+  MAIL_RECIPIENT_LIMIT: 5,
   SIGNIN_MAX_FAILURES: 10,
   SIGNIN_DELAY: 30,
   SIGNIN_DELAY_MAX: 900,
@@ -78,6 +80,9 @@ test('without DATABASE_URL, development mode is reachable from this machine only
   t.strictSame(readSettings({}), {
     ...COMMON,
     HOST: 'localhost',
+    MAIL_URL: 'files',
+    MAIL_FROM: 'gatehouse@localhost',
+    PUBLIC_URL: 'http://localhost:8080',
     PASSWORD_BLOCKLIST: 'off',
     SIGNUP_ROLES: ['user', 'moderator', 'admin'],
     CORS_ORIGIN: ['localhost'],
@@ -141,6 +146,12 @@ test('every setting is read from text', async t => {
     PASSWORD_MIN_LENGTH: '15',
     PASSWORD_BLOCKLIST: 'off',
     PASSWORD_BREACHED_DIR: '/breached',
+    MAIL_URL: 'smtps://user:p%40ss@mail.example.com:465',
+    MAIL_FROM: 'Example <accounts@example.com>',
+    PUBLIC_URL: 'https://example.com/auth',
+    PRODUCT_NAME: 'Shop & Co',
+    MAIL_TEMPLATES: '/templates',
+    MAIL_RECIPIENT_LIMIT: '0',
     SIGNIN_MAX_FAILURES: '5',
     SIGNIN_DELAY: '1',
     SIGNIN_DELAY_MAX: '60',
@@ -195,6 +206,13 @@ test('every setting is read from text', async t => {
     AUDIT_RETENTION: 365,
     PASSWORD_MIN_LENGTH: 15,
     PASSWORD_BREACHED_DIR: '/breached',
+    MAIL_URL: 'smtps://user:p%40ss@mail.example.com:465',
+    MAIL_FROM: 'Example <accounts@example.com>',
+    PUBLIC_URL: 'https://example.com/auth',
+    PRODUCT_NAME: 'Shop & Co',
+    MAIL_TEMPLATES: '/templates',
+    MAIL_RECIPIENT_LIMIT: '0',
+    MAIL_RECIPIENT_LIMIT: 0,
     SIGNIN_MAX_FAILURES: 5,
     SIGNIN_DELAY: 1,
     SIGNIN_DELAY_MAX: 60,
@@ -225,6 +243,15 @@ test('each fault names its setting and what is expected', async t => {
     ['SESSION_CACHE_HEARTBEAT', 'a whole number of seconds from 1 to 60', '0', '0.5'],
     ['PASSWORD_BLOCKLIST', 'one of on, off', 'true'],
     ['PASSWORD_MIN_LENGTH', 'a whole number of characters from 1 to 128', '0', '129'],
+    ['MAIL_URL', 'a URL such as smtps://user:password@mail.example.com or smtp://user:password@mail.example.com:587 (no path), ' +
+      'or files', 'mail.example.com', 'http://mail.example.com', 'smtp://', 'smtp://host/path', 'smtp://host?secure=no',
+    'smtp://host#x', 'smtp://a%:b@host', 'file'],
+    ['MAIL_FROM', 'an address, or a name followed by an address in angle brackets', 'nobody', 'a@b@c',
+      'A <a@example.com', '<a@example.com>', 'a@example.com, b@example.com', 'A "B" <a@example.com>', `${'a'.repeat(250)}@b.de`],
+    ['PUBLIC_URL', 'a URL such as https://auth.example.com, without a trailing slash', 'auth.example.com',
+      'https://auth.example.com/', 'https://auth.example.com?a', 'https://auth.example.com#a', 'https://u@auth.example.com'],
+    ['PRODUCT_NAME', 'a name of at most 64 characters', 'a\nb', 'a'.repeat(65)],
+    ['MAIL_RECIPIENT_LIMIT', 'a whole number from 0 to 1000', '-1'],
     ['MAX_SESSIONS_PER_USER', 'a whole number from 1 to 10000', '0'],
     ['WORKERS', 'a whole number from 1 to 256, or auto', '0', '257', 'AUTO', 'many'],
     ['LOG_LEVEL', 'one of fatal, error, warn, info, debug, trace, silent', 'loud', 'INFO'],
@@ -259,6 +286,16 @@ test('each fault names its setting and what is expected', async t => {
   for (const [name, expected, ...wrong] of cases) {
     for (const value of wrong) t.strictSame(faultsOf({ ...SERVICE, [name]: value }), [`${name} must be ${expected}`], value)
   }
+})
+
+test('MAIL_URL requires MAIL_FROM and PUBLIC_URL, for which development mode has defaults', async t => {
+  const MAIL_URL = 'smtp://mail.example.com'
+  t.strictSame(faultsOf({ ...SERVICE, MAIL_URL }), [
+    'MAIL_FROM must be an address, or a name and an address such as Example <accounts@example.com>',
+    'PUBLIC_URL must be a URL such as https://auth.example.com, without a trailing slash'
+  ])
+  const { MAIL_FROM, PUBLIC_URL } = readSettings({ MAIL_URL, PORT: '3000' })
+  t.strictSame({ MAIL_FROM, PUBLIC_URL }, { MAIL_FROM: 'gatehouse@localhost', PUBLIC_URL: 'http://localhost:3000' })
 })
 
 test('WORKERS=auto starts a worker per core, and the workers share the cores for hashing', async t => {
