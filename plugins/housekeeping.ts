@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
-import { purgeAuditEvents, purgeCounters, purgeNetworks, purgeSessions } from '../sql/housekeeping.ts'
+import { purgeAuditEvents, purgeCounters, purgeMails, purgeNetworks, purgeSessions } from '../sql/housekeeping.ts'
 import type { Config } from '../src/config/read-settings.ts'
 
 /** Rows per statement: few enough that no request waits noticeably for their locks. */
@@ -11,7 +11,7 @@ const PAUSE = 50
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Deletes expired sessions, counters, known networks and audit events. @returns the number of rows */
+    /** Deletes expired sessions, counters, known networks, mails and audit events. @returns the number of rows */
     purge (): Promise<number>
   }
 }
@@ -22,7 +22,7 @@ export default fp<{ config: Config }>(async function housekeeping (fastify, { co
     await sleep(ms, undefined, { signal: stopped.signal, ref: false }).catch(() => {})
   }
 
-  const statements = [purgeSessions(BATCH), purgeCounters(BATCH), purgeNetworks(BATCH)]
+  const statements = [purgeSessions(BATCH), purgeCounters(BATCH), purgeNetworks(BATCH), purgeMails(BATCH)]
   if (config.AUDIT_RETENTION > 0) statements.push(purgeAuditEvents(BATCH, config.AUDIT_RETENTION))
 
   async function purge (): Promise<number> {

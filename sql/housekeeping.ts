@@ -60,3 +60,15 @@ export const purgeAuditEvents = statement({
   values: (batch: number, days: number) => [batch, days],
   row
 })
+
+/**
+ * Deletes up to `batch` mails: a day after they were queued if they were sent or dropped, otherwise after 7 days. No mail
+ * is attempted for longer than a day.
+ */
+export const purgeMails = statement({
+  name: 'purge_mails',
+  text: purge('mails', `created_at <= now() - interval '1 day'
+    AND (sent_at IS NOT NULL OR dropped_at IS NOT NULL OR created_at <= now() - interval '7 days')`, 'created_at'),
+  values: (batch: number) => [batch],
+  row
+})

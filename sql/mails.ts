@@ -1,0 +1,115 @@
+import { Type } from '@sinclair/typebox'
+import { statement } from './statement.ts'
+
+export interface NewMail {
+  kind: string
+  recipient: string
+  userId: number | null
+  /** never a secret */
+  data: Record<string, string>
+}
+
+/**
+ * Queues a mail, unless `limit` mails to this address, in any case, were queued within the last hour.
+ * @param limit 0 for none
+ */
+export const queueMail = statement({
+  name: 'queue_mail',
+  text: `INSERT INTO mails (kind, recipient, user_id, data)
+    SELECT $1::text, $2::text, $3::bigint, $4::jsonb
+    WHERE $5::int = 0 OR $5::int > (
+      SELECT count(*) FROM mails
+      WHERE lower(recipient COLLATE "C") = lower($2::text COLLATE "C") AND created_at > now() - interval '1 hour')`,
+  values: ({ kind, recipient, userId, data }: NewMail, limit: number) => [kind, recipient, userId, data, limit],
+  row: Type.Object({})
+})
+
+const PENDING = 'sent_at IS NULL AND failed_at IS NULL AND dropped_at IS NULL'
+
+interface Claim {
+  limit: number
+  /** seconds for which no other claim gets these mails */
+  lease: number
+  kinds: readonly string[]
+}
+
+/** A claimed mail. Another claim increases its attempts, so a process whose lease has ended then changes nothing. */
+interface Claimed {
+  id: string
+  attempts: number
+}
+
+/** Claims mails that are due, the longest due first. A crash delays a mail until the lease ends. */
+export const claimMails = statement({
+  name: 'claim_mails',
+  text: `WITH due AS (
+      SELECT id FROM mails WHERE ${PENDING} AND next_attempt_at <= now() AND kind = ANY ($3::text[])
+      ORDER BY next_attempt_at LIMIT $1::int FOR UPDATE SKIP LOCKED
+    )
+    UPDATE mails SET attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => $2::int)
+    FROM due WHERE mails.id = due.id
+    RETURNING mails.id, kind, recipient, user_id AS "userId", data, attempts,
+      extract(epoch FROM now() - created_at)::int AS age`,
+  values: ({ limit, lease, kinds }: Claim) => [limit, lease, kinds],
+  row: Type.Object({
+    id: Type.String(),
+    kind: Type.String(),
+    recipient: Type.String(),
+    userId: Type.Union([Type.Integer(), Type.Null()]),
+    data: Type.Record(Type.String(), Type.Unknown()),
+    attempts: Type.Integer(),
+    age: Type.Integer()
+  })
+})
+
+/** Locks a claimed mail. Returns no row if it was deleted, or claimed again because the lease had ended. */
+export const lockMail = statement({
+  name: 'lock_mail',
+  text: `SELECT id FROM mails WHERE id = $1::uuid AND attempts = $2::int AND ${PENDING} FOR NO KEY UPDATE`,
+  values: ({ id, attempts }: Claimed) => [id, attempts],
+  row: Type.Object({ id: Type.String() })
+})
+
+/** Also after the lease has ended: what was sent must not be sent again. */
+export const markMailSent = statement({
+  name: 'mark_mail_sent',
+  text: `UPDATE mails SET sent_at = now() WHERE id = $1::uuid AND ${PENDING}`,
+  values: ({ id }: Claimed) => [id],
+  row: Type.Object({})
+})
+
+export const markMailFailed = statement({
+  name: 'mark_mail_failed',
+  text: `UPDATE mails SET failed_at = now() WHERE id = $1::uuid AND attempts = $2::int AND ${PENDING}`,
+  values: ({ id, attempts }: Claimed) => [id, attempts],
+  row: Type.Object({})
+})
+
+/**
+ * Ends a mail for which there is nothing to send. The row is kept until the purge, so that the limit per recipient does
+ * not depend on whether the address belongs to a user.
+ */
+export const dropMail = statement({
+  name: 'drop_mail',
+  text: `UPDATE mails SET dropped_at = now() WHERE id = $1::uuid AND attempts = $2::int AND ${PENDING}`,
+  values: ({ id, attempts }: Claimed) => [id, attempts],
+  row: Type.Object({})
+})
+
+/** @param seconds until the next attempt */
+export const postponeMail = statement({
+  name: 'postpone_mail',
+  text: `UPDATE mails SET next_attempt_at = now() + make_interval(secs => $3::int)
+    WHERE id = $1::uuid AND attempts = $2::int AND ${PENDING}`,
+  values: ({ id, attempts }: Claimed, seconds: number) => [id, attempts, seconds],
+  row: Type.Object({})
+})
+
+/** How many mails have yet to be sent, and for how many seconds the oldest has waited. */
+export const mailBacklog = statement({
+  name: 'mail_backlog',
+  text: `SELECT count(*)::int AS count, coalesce(extract(epoch FROM now() - min(created_at)), 0)::int AS age
+    FROM mails WHERE ${PENDING}`,
+  values: () => [],
+  row: Type.Object({ count: Type.Integer(), age: Type.Integer() })
+})
