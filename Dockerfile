@@ -11,6 +11,7 @@ COPY src ./src
 COPY plugins ./plugins
 COPY routes ./routes
 COPY sql ./sql
+COPY views ./views
 COPY scripts ./scripts
 RUN npm run build
 RUN npm ci --omit=dev --omit=optional --ignore-scripts

@@ -23,7 +23,7 @@ const stamp = 'sources.sha256'
 /** A hash of all that the build depends on. */
 function hashSources () {
   const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.build.json'), 'utf8'))
-  const files = include.flatMap(folder => readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
+  const files = [...include, 'views'].flatMap(folder => readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
     .filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name)))
   const settings = ['package.json', 'tsconfig.json', 'tsconfig.build.json'].map(name => join(root, name))
   const hash = createHash('sha256')
@@ -54,7 +54,7 @@ function build (sources) {
   process.on('SIGINT', () => {})
   try {
     execFileSync(process.execPath, [compiler, '-p', join(root, 'tsconfig.build.json'), '--outDir', draft], { stdio: 'inherit' })
-    cpSync(join(root, 'sql', 'migrations'), join(draft, 'sql', 'migrations'), { recursive: true })
+    for (const folder of [join('sql', 'migrations'), 'views']) cpSync(join(root, folder), join(draft, folder), { recursive: true })
     writeFileSync(join(draft, stamp), sources)
     swap()
   } finally {

@@ -64,6 +64,11 @@ export const catalogue = {
   EXPECTATION_FAILED: { status: 417, message: 'The value of the header Expect is not supported.' },
   HEADERS_TOO_LARGE: { status: 431, message: 'The request headers are too large.' },
   INTERNAL: { status: 500, message: 'Internal server error.' },
+  NOT_CONFIGURED: {
+    status: 501,
+    message: 'This is not configured. It requires the setting %s.',
+    example: 'MAIL_URL'
+  },
   BUSY: { status: 503, message: 'Too many passwords are being verified. Please try again.', headers: retrySoon },
   DATABASE_UNAVAILABLE: {
     status: 503,

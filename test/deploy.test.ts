@@ -13,7 +13,7 @@ const matchesOf = (text: string, pattern: RegExp) =>
 
 test('the Dockerfile copies every folder that the build reads', async t => {
   const { include } = JSON.parse(readText('tsconfig.build.json')) as { include: string[] }
-  const read = [...include, 'scripts']
+  const read = [...include, 'scripts', 'views']
   t.strictSame(matchesOf(readText('Dockerfile'), /^COPY (\w+) \.\/\1$/gm).sort(), [...read].sort())
   const sent = matchesOf(readText('.dockerignore'), /^!(.*)$/gm)
   for (const folder of read) t.ok(sent.includes(folder), folder)

@@ -34,6 +34,7 @@ const contract: Record<ErrorCode, [status: number, message: string]> = {
   EXPECTATION_FAILED: [417, 'The value of the header Expect is not supported.'],
   HEADERS_TOO_LARGE: [431, 'The request headers are too large.'],
   INTERNAL: [500, 'Internal server error.'],
+  NOT_CONFIGURED: [501, 'This is not configured. It requires the setting %s.'],
   BUSY: [503, 'Too many passwords are being verified. Please try again.'],
   DATABASE_UNAVAILABLE: [503, 'The database is unavailable. Please try again.'],
   DEADLINE_EXCEEDED: [503, 'The request took too long. Please try again.'],

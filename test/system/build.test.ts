@@ -17,7 +17,7 @@ interface Ended {
 async function checkout (t: Test, text: string) {
   const folder = await createFolder(t)
   const path = (...names: string[]) => join(folder, ...names)
-  for (const name of ['scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'sql/migrations']) {
+  for (const name of ['scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'sql/migrations', 'views']) {
     await cp(join(root, name), path(name), { recursive: true })
   }
   for (const name of ['src', 'plugins', 'routes']) await mkdir(path(name))
@@ -41,6 +41,7 @@ test('npm start builds the sources, and only once', async t => {
   const { path, write, npm, built, drafts } = await checkout(t, 'one')
   t.strictSame(await npm('start'), printed('one\n'))
   t.ok((await readdir(path('dist', 'sql', 'migrations'))).length > 0)
+  t.strictSame(await readdir(path('dist', 'views', 'mails')), await readdir(path('views', 'mails')))
   const { sources } = JSON.parse(await readFile(path('dist', 'src', 'server.js.map'), 'utf8')) as { sources: string[] }
   t.strictSame(sources, ['../../src/server.ts'])
   const first = await built()

@@ -291,7 +291,7 @@ test('each fault names its setting and what is expected', async t => {
 test('MAIL_URL requires MAIL_FROM and PUBLIC_URL, for which development mode has defaults', async t => {
   const MAIL_URL = 'smtp://mail.example.com'
   t.strictSame(faultsOf({ ...SERVICE, MAIL_URL }), [
-    'MAIL_FROM must be an address, or a name and an address such as Example <accounts@example.com>',
+    'MAIL_FROM must be an address, or a name followed by an address in angle brackets',
     'PUBLIC_URL must be a URL such as https://auth.example.com, without a trailing slash'
   ])
   const { MAIL_FROM, PUBLIC_URL } = readSettings({ MAIL_URL, PORT: '3000' })
