@@ -9,7 +9,7 @@ const MAX_ACTIVE = 5
 const [POLL, MAX_POLL] = [5000, 30_000]
 
 /** Milliseconds between two measurements of the backlog. */
-const MEASURE = 15_000
+const MEASURE = 5000
 
 /** Sends the mails of an outbox, several at once, until it is closed. */
 export class Sender {

@@ -20,8 +20,8 @@ export interface Transport {
   abort (): void
 }
 
-/** Milliseconds. Each of the first three also limits the time for which a server may be silent. */
-export const TIMEOUTS = { connection: 10_000, greeting: 10_000, idle: 20_000, attempt: 60_000 }
+/** Milliseconds: for the connection, its greeting and STARTTLS; for a silence; for the whole attempt. */
+export const TIMEOUTS = { connection: 20_000, idle: 20_000, attempt: 60_000 }
 
 // No part of a message names a file or a URL. This also holds if a bug let one in.
 const CLOSED = { disableFileAccess: true, disableUrlAccess: true }
@@ -48,7 +48,6 @@ export function createSmtpTransport (server: MailServer, from: Mailbox, timeouts
     tls: { minVersion: 'TLSv1.2' },
     dnsTimeout: timeouts.connection,
     connectionTimeout: timeouts.connection,
-    greetingTimeout: timeouts.greeting,
     socketTimeout: timeouts.idle
   })
   const attempts = new Set<AbortController>()
