@@ -62,8 +62,8 @@ export const purgeAuditEvents = statement({
 })
 
 /**
- * Deletes up to `batch` mails: a day after they were queued if they were sent or dropped, otherwise after 7 days. No mail
- * is attempted for longer than a day.
+ * Deletes up to `batch` mails: a day after they were queued if they were sent or dropped, and after 7 days if they have
+ * failed. No mail is attempted for longer than a day.
  */
 export const purgeMails = statement({
   name: 'purge_mails',

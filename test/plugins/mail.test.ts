@@ -19,7 +19,7 @@ test('a mail has two parts, and the same id at every attempt', async t => {
   t.equal(server.mails.length, 1)
   const [received] = server.mails
   if (!received) return
-  const { headers: { date, 'content-type': type, ...headers }, text, html, ...envelope } = received
+  const { headers: { date, 'content-type': type, ...headers }, text, html, isAcknowledged, ...envelope } = received
   t.strictSame(envelope, { from: 'accounts@example.com', to: ['alice@example.com'], isSecure: false, user: undefined })
   const [{ id } = { id: '' }] = await service.sql<{ id: string }>('SELECT id FROM mails')
   t.strictSame(headers, {

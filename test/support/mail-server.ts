@@ -15,6 +15,8 @@ export interface ReceivedMail {
   isSecure: boolean
   /** who has authenticated */
   user: unknown
+  /** whether the client has closed the connection, so it knows that the mail was accepted */
+  isAcknowledged: boolean
 }
 
 type Rule = (address: string) => Error | undefined
@@ -54,6 +56,8 @@ export async function startMailServer (t: Test, options: MailServerOptions = {})
   const { port = 0, rejects = () => undefined, rejectsMessage = () => undefined, ...others } = options
   const mails: ReceivedMail[] = []
   const sockets = new Set<Socket>()
+  let isKilled = false
+  const bySession = new Map<string, ReceivedMail>()
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: ['STARTTLS'],
@@ -66,9 +70,17 @@ export async function startMailServer (t: Test, options: MailServerOptions = {})
         const { mailFrom } = session.envelope
         const from = mailFrom === false ? '' : mailFrom.address
         const user: unknown = session.user
-        if (!error) mails.push({ from, to, ...parseMessage(raw), isSecure: session.secure, user })
+        const mail = { from, to, ...parseMessage(raw), isSecure: session.secure, user, isAcknowledged: false }
+        if (!error) {
+          mails.push(mail)
+          bySession.set(session.id, mail)
+        }
         done(error)
       }, done)
+    },
+    onClose (session) {
+      const mail = bySession.get(session.id)
+      if (mail && !isKilled) mail.isAcknowledged = true
     },
     ...others
   })
@@ -82,7 +94,8 @@ export async function startMailServer (t: Test, options: MailServerOptions = {})
   await once(listener, 'listening')
   /** Closes the listener and breaks every connection, as the end of its process does. */
   const kill = async () => {
-    if (!listener.listening) return
+    if (isKilled) return
+    isKilled = true
     const closed = once(listener, 'close')
     listener.close()
     for (const socket of sockets) socket.destroy()

@@ -42,11 +42,20 @@ export const logged = async ({ logs }: TestApp, msg: string, count = 1) =>
     return lines.length >= count && lines
   })
 
-/** Waits until every mail that was attempted is postponed, and makes it due again. */
-export async function hurry (service: TestApp): Promise<void> {
-  // A lease, which is longer than the first delay, is left alone.
-  await until('the mails to be postponed', async () => (await service.sql(
-    `UPDATE mails SET next_attempt_at = now() WHERE attempts > 0 AND sent_at IS NULL
-      AND next_attempt_at BETWEEN now() AND now() + interval '170 s' RETURNING id`)).length > 0)
-  service.app.mail.wake()
+/** Makes mails due again whose last attempt has failed, of instances of one service. @returns whether there were any */
+export async function makeDue (...services: [TestApp, ...TestApp[]]): Promise<boolean> {
+  const delayed = services.flatMap(({ logs }) => logs.filter(({ msg }) => msg === 'mail delayed'))
+  // The interval excludes leases: an outcome is stored after its line is logged.
+  const due = await services[0].sql(`UPDATE mails SET next_attempt_at = now()
+    FROM unnest($1::uuid[], $2::int[]) AS delayed (id, attempts)
+    WHERE mails.id = delayed.id AND mails.attempts = delayed.attempts AND sent_at IS NULL
+      AND next_attempt_at BETWEEN now() AND now() + interval '170 s' RETURNING mails.id`,
+  [delayed.map(line => line['mail']), delayed.map(line => line['attempts'])])
+  for (const { app } of services) app.mail.wake()
+  return due.length > 0
+}
+
+/** Waits until an attempt has failed, and makes its mail due again. */
+export const hurry = async (service: TestApp): Promise<void> => {
+  await until('a mail to be postponed', async () => await makeDue(service))
 }
