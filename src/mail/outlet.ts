@@ -18,7 +18,7 @@ export interface Prepared {
 export interface Outlet {
   /** @returns further fields for the log. @throws DeliveryError, or Error if a variable is missing */
   send (mail: { id: string, kind: string, recipient: string }, prepared: Prepared): Promise<object>
-  /** Makes the attempts in progress fail, and all later ones. */
+  /** Makes the attempts in progress fail, and all later ones, if they could last. */
   abort (): void
 }
 

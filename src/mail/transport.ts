@@ -16,7 +16,7 @@ export interface Message extends Content {
 export interface Transport {
   /** @returns further fields for the log. @throws DeliveryError */
   send (message: Message): Promise<object>
-  /** Makes the attempts in progress fail, and all later ones. */
+  /** Makes the attempts in progress fail, and all later ones, if they could last. */
   abort (): void
 }
 
@@ -61,13 +61,13 @@ export function createSmtpTransport (server: MailServer, from: Mailbox, timeouts
       const timer = setTimeout(() => { attempt.abort() }, timeouts.attempt)
       try {
         await transporter.sendMail({ ...toOptions(message, from), signal: attempt.signal })
-        return {}
       } catch (error) {
         throw new DeliveryError(error)
       } finally {
         clearTimeout(timer)
         attempts.delete(attempt)
       }
+      return {}
     },
     abort () {
       isAborted = true
@@ -87,6 +87,7 @@ export function createFileTransport (folder: string, from: Mailbox): Transport {
       writeSecretFile(file, String(content))
       return { file }
     },
+    // Files are written at once, so there is nothing to end.
     abort () {}
   }
 }

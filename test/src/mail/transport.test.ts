@@ -1,8 +1,11 @@
 import { once } from 'node:events'
+import { readdir, readFile } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { DeliveryError } from '../../../src/mail/delivery-error.ts'
-import { createSmtpTransport } from '../../../src/mail/transport.ts'
+import { createFileTransport, createSmtpTransport } from '../../../src/mail/transport.ts'
+import { createFolder } from '../../support/folder.ts'
 import { startMailServer } from '../../support/mail-server.ts'
 
 const FROM = { name: '', address: 'accounts@example.com' }
@@ -63,4 +66,15 @@ test('an address is never parsed, so it cannot name further recipients', async t
   const recipient = 'alice@example.com,bob@example.com'
   const code = await codeOf(transport.send({ ...MESSAGE, recipient }))
   t.strictSame([code, mails.map(({ to }) => to)], ['EENVELOPE', []])
+})
+
+test('a mail that is written again replaces its file, also after abort()', async t => {
+  const folder = join(await createFolder(t), 'mails')
+  const transport = createFileTransport(folder, FROM)
+  const file = join(folder, `${MESSAGE.id}.eml`)
+  t.strictSame(await transport.send(MESSAGE), { file })
+  transport.abort()
+  t.strictSame(await transport.send({ ...MESSAGE, subject: 'Again' }), { file })
+  t.match(await readFile(file, 'utf8'), /^Subject: Again\r?$/m)
+  t.strictSame(await readdir(folder), [`${MESSAGE.id}.eml`])
 })
