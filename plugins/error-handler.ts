@@ -75,7 +75,7 @@ export function sendError (thrown: FastifyError | ApiError, request: FastifyRequ
   if (!request.raw.complete) closeAfterBody(request, reply)
   if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
   // Repeats plugins/response-headers.ts, because Fastify rejects some URLs before it runs any hook.
-  reply.code(status).header('x-request-id', request.id).headers({ ...securityHeaders, ...headers })
+  reply.code(status).header('x-request-id', request.id).headers({ ...securityHeaders, ...headers, ...error.headers })
     .send({ ...body, message: error.message, code: error.code })
 }
 

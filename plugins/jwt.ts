@@ -5,11 +5,12 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { createVerifier } from 'fast-jwt'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
-import { type Role, roles } from '../src/access.ts'
+import { roles } from '../src/access.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { readKeys } from '../src/tokens/key-file.ts'
 import { type KeyRing, ringOfKeys, ringOfSecrets, secretVerifier, type Verifier } from '../src/tokens/key-ring.ts'
+import type { SessionEntry } from '../src/tokens/session-cache.ts'
 import { errorCode, errorMessage, property } from '../src/unknown.ts'
 
 /** The claims of an access token (RFC 9068). `id` is `sub` as a number, which existing front-ends read. */
@@ -26,10 +27,10 @@ export type AccessClaims = Static<typeof Claims>
 
 export interface AccessTokens {
   /**
-   * @param notAfter end of the session, which the token does not outlive
+   * Issues a token that does not outlive the session.
    * @param audience the server that the token is for; gatehouse itself unless given
    */
-  issue (user: { id: number, roles: readonly Role[] }, sessionId: string, notAfter: Date, audience?: string): string
+  issue (session: SessionEntry, audience?: string): string
   /** @throws ApiError ACCESS_TOKEN_EXPIRED, or ACCESS_TOKEN_INVALID for any other invalid token */
   verify (token: string): AccessClaims
   /** The public keys in use, for /.well-known/jwks.json; none without JWT_KEYS_FILE. */
@@ -83,12 +84,13 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
   }
 
   fastify.decorate('accessTokens', {
-    issue (user, sessionId, notAfter, audience = aud) {
-      const iat = Math.floor(Date.now() / 1000)
-      const exp = Math.min(iat + ttl, Math.floor(notAfter.getTime() / 1000))
+    issue ({ userId, sessionId, roles, expiresAt, authenticatedAt, amr }, audience = aud) {
+      const iat = toSeconds(Date.now())
+      const exp = Math.min(iat + ttl, toSeconds(expiresAt.getTime()))
       // Without a unique id, two refreshes within a second would give the same token.
       const unique = { jti: randomUUID(), iat, exp, iss, aud: audience }
-      return ring.sign({ sub: String(user.id), id: user.id, sid: sessionId, roles: user.roles, ...unique })
+      const authentication = { auth_time: toSeconds(authenticatedAt.getTime()), amr }
+      return ring.sign({ sub: String(userId), id: userId, sid: sessionId, roles, ...authentication, ...unique })
     },
 
     verify (token) {
@@ -138,6 +140,8 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
     throw new ApiError('ACCESS_TOKEN_INVALID')
   }
 }, { name: 'jwt', fastify: '5.x' })
+
+const toSeconds = (milliseconds: number): number => Math.floor(milliseconds / 1000)
 
 /** A token's header, unverified; undefined if there is none. */
 function headerOf (token: string): unknown {

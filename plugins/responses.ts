@@ -31,6 +31,7 @@ export default fp(async function responses (fastify) {
 function impliedErrors (route: RouteOptions, access: Access): ErrorCode[] {
   const codes: ErrorCode[] = ['INTERNAL', 'DATABASE_UNAVAILABLE', 'REQUEST_MALFORMED']
   if (access !== 'public') codes.push('ACCESS_TOKEN_MISSING', 'ACCESS_TOKEN_EXPIRED', 'ACCESS_TOKEN_INVALID')
+  if (route.config?.freshness) codes.push('REAUTHENTICATION_REQUIRED')
   if (route.config?.deadline !== false) codes.push('DEADLINE_EXCEEDED')
   const policy = policies[access]
   if ('denial' in policy) codes.push(policy.denial)

@@ -3,7 +3,8 @@ import fp from 'fastify-plugin'
 import type { CredentialVersion } from '../sql/credentials.ts'
 import type { Queryable } from '../sql/database.ts'
 import { endRejectedSession, rotateSession, type RotationRules } from '../sql/rotation.ts'
-import { endSession, endSessions, insertSession } from '../sql/sessions.ts'
+import { endSession, endSessions } from '../sql/sessions.ts'
+import { insertSession } from '../sql/sign-in.ts'
 import type { Statement } from '../sql/statement.ts'
 import type { Role } from '../src/access.ts'
 import { clientAddress, clientNetwork } from '../src/api/client-address.ts'
@@ -106,7 +107,7 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
       }))
       return session && {
         tokens: {
-          accessToken: accessTokens.issue({ id: userId, roles: session.roles }, sessionId, session.expiresAt),
+          accessToken: accessTokens.issue({ userId, sessionId, ...session }),
           refreshToken: codec.encode({ userId, sessionId, generation: 0 })
         },
         roles: session.roles
@@ -120,7 +121,7 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
       if (session) {
         logSecurityEvent(request, 'authn_token_created', { userId, sessionId })
         return {
-          accessToken: accessTokens.issue({ id: userId, roles: session.roles }, sessionId, session.expiresAt, audience),
+          accessToken: accessTokens.issue({ userId, sessionId, ...session }, audience),
           refreshToken: codec.encode({ userId, sessionId, generation: session.generation + lead }, presented.key)
         }
       }

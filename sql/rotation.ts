@@ -1,8 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import type { RefreshClaims } from '../src/tokens/refresh-token.ts'
-import { expiryOf } from './sessions.ts'
+import { AUTHENTICATION, expiryOf, SessionRow } from './sessions.ts'
 import { statement } from './statement.ts'
-import { selectRoles, Roles } from './users.ts'
+import { selectRoles } from './users.ts'
 
 /** How REFRESH_ROTATION, REFRESH_GRACE and REFRESH_IDLE_TTL affect a refresh. */
 export interface RotationRules {
@@ -44,9 +44,9 @@ export const rotateSession = statement({
       last_used_at = now()
     WHERE ${SESSION} AND ${ALIVE} AND ${ACCEPTED}
       AND EXISTS (SELECT FROM users WHERE users.id = $1::bigint AND disabled_at IS NULL)
-    RETURNING generation, expires_at AS "expiresAt", ${selectRoles('$1::bigint')} AS roles`,
+    RETURNING generation, expires_at AS "expiresAt", ${AUTHENTICATION}, ${selectRoles('$1::bigint')} AS roles`,
   values: (presented: RefreshClaims, rules: RotationRules) => [...parameters(presented, rules), rules.step],
-  row: Type.Object({ generation: Type.Integer(), expiresAt: Type.Date(), roles: Roles })
+  row: Type.Object({ ...SessionRow.properties, generation: Type.Integer() })
 })
 
 /**

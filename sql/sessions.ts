@@ -1,57 +1,20 @@
 import { Type } from '@sinclair/typebox'
-import type { CredentialVersion } from './credentials.ts'
+import { AuthenticationMethods } from '../src/tokens/authentication.ts'
 import { statement } from './statement.ts'
 import { selectRoles, Roles } from './users.ts'
 
-// One row of `refresh_tokens` is one session. sql/rotation.ts has the statements of a refresh.
+// One row of `refresh_tokens` is one session. sql/sign-in.ts has the statements that open and renew one, and
+// sql/rotation.ts those of a refresh.
 
-interface NewSession {
-  sessionId: string
-  /** seconds */
-  ttl: number
-  ip: string
-  /** the network of the address */
-  network: string
-  userAgent: string | null
-  /** maximum number of sessions of the user; the oldest ones beyond it end */
-  maxSessions: number
-}
+/** The SQL of when and how the user of a session last authenticated. */
+export const AUTHENTICATION = 'authenticated_at AS "authenticatedAt", amr'
 
-/**
- * Opens a session, and returns the roles that the user has by then. Returns no row if the user was deleted or disabled,
- * or the credential changed, since the credential was verified. The locks wait for such a change in progress, and make
- * a later one wait for this session, which it then ends. The user is locked first, as in every other transaction. The
- * lock on the credential is the one that setting last_used_at needs: two sign-ins that shared a weaker one would
- * deadlock. Session ids begin with the time, so the oldest sessions have the smallest ids. The network becomes a known
- * one. Most sign-ins of a day change neither that nor last_used_at.
- */
-export const insertSession = statement({
-  name: 'insert_session',
-  text: `WITH verified AS (
-      SELECT users.id FROM users JOIN credentials ON user_id = users.id
-      WHERE users.id = $1::bigint AND user_id = $1::bigint AND credentials.id = $6::uuid AND version = $9::int
-        AND disabled_at IS NULL
-      FOR SHARE OF users FOR NO KEY UPDATE OF credentials
-    ), used AS (
-      UPDATE credentials SET last_used_at = now() FROM verified
-      WHERE user_id = $1::bigint AND credentials.id = $6::uuid
-        AND coalesce(last_used_at < now() - interval '1 day', true)
-    ), surplus AS (
-      DELETE FROM refresh_tokens USING verified WHERE user_id = $1::bigint AND refresh_tokens.id IN (
-        SELECT id FROM refresh_tokens WHERE user_id = $1::bigint ORDER BY id DESC OFFSET $7::int - 1)
-    ), known AS (
-      INSERT INTO known_networks (user_id, network) SELECT verified.id, $8::text FROM verified
-      ON CONFLICT (user_id, network) DO UPDATE SET last_seen_at = now()
-        WHERE known_networks.last_seen_at < now() - interval '1 day'
-    )
-    INSERT INTO refresh_tokens (user_id, id, expires_at, ip, user_agent)
-    SELECT verified.id, $2::uuid, now() + make_interval(secs => $3::int), $4::text, $5::text FROM verified
-    RETURNING expires_at AS "expiresAt", ${selectRoles('$1::bigint')} AS roles`,
-  values: ({ userId, credentialId, version }: CredentialVersion, session: NewSession) => [
-    userId, session.sessionId, session.ttl, session.ip, session.userAgent, credentialId, session.maxSessions,
-    session.network, version
-  ],
-  row: Type.Object({ expiresAt: Type.Date(), roles: Roles })
+/** The row of a session that access tokens are issued for. */
+export const SessionRow = Type.Object({
+  expiresAt: Type.Date(),
+  authenticatedAt: Type.Date(),
+  amr: AuthenticationMethods,
+  roles: Roles
 })
 
 /**
@@ -62,17 +25,17 @@ export const expiryOf = (idle: string) =>
   `CASE ${idle} WHEN 0 THEN expires_at ELSE least(expires_at, last_used_at + make_interval(secs => ${idle})) END`
 
 /**
- * The current roles and the expiry of a session. Returns no row if it ended, or its user is disabled or deleted.
+ * The current state of a session. Returns no row if it ended, or its user is disabled or deleted.
  * @param idle seconds without a refresh after which a session expires; 0 disables it
  */
 export const liveSession = statement({
   name: 'live_session',
-  text: `SELECT ${expiryOf('$3::int')} AS "expiresAt", ${selectRoles('$1::bigint')} AS roles
+  text: `SELECT ${expiryOf('$3::int')} AS "expiresAt", ${AUTHENTICATION}, ${selectRoles('$1::bigint')} AS roles
     FROM refresh_tokens JOIN users ON users.id = refresh_tokens.user_id
     WHERE user_id = $1::bigint AND refresh_tokens.id = $2::uuid AND ${expiryOf('$3::int')} > now()
       AND disabled_at IS NULL`,
   values: (userId: number, sessionId: string, idle: number) => [userId, sessionId, idle],
-  row: Type.Object({ expiresAt: Type.Date(), roles: Roles })
+  row: SessionRow
 })
 
 /**

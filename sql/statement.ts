@@ -19,6 +19,9 @@ interface Definition<Args extends unknown[], Row extends TObject> {
   row: Row
 }
 
+/** The type of a statement's rows. */
+export type RowOf<Defined extends (...args: never[]) => Statement<unknown>> = NonNullable<ReturnType<Defined>['row']>
+
 /**
  * Defines a statement as a function of its arguments. The type of its rows comes from `row`, which the architecture
  * test compares with the columns that PostgreSQL reports.

@@ -50,6 +50,11 @@ export const catalogue = {
   MODERATOR_REQUIRED: { status: 403, message: 'Require Moderator Role!' },
   ADMIN_REQUIRED: { status: 403, message: 'Require Admin Role!' },
   MODERATOR_OR_ADMIN_REQUIRED: { status: 403, message: 'Require Moderator or Admin Role!' },
+  REAUTHENTICATION_REQUIRED: {
+    status: 401,
+    message: 'Please confirm your password and try again.',
+    headers: challenge
+  },
   SESSION_NOT_FOUND: { status: 404, message: 'Session Not found.' },
   LAST_ADMIN: { status: 409, message: 'The last admin cannot be removed.' },
   VALIDATION_FAILED: { status: 400, message: '%s', example: 'username is required' },
@@ -91,6 +96,8 @@ export function exampleMessage (code: ErrorCode): string {
 }
 
 interface ApiErrorOptions extends ErrorOptions {
+  /** override the catalogue's */
+  headers?: Record<string, string>
   /** seconds, to override the catalogue's Retry-After */
   retryAfter?: number
 }
@@ -99,11 +106,13 @@ interface ApiErrorOptions extends ErrorOptions {
 export class ApiError extends Error {
   readonly code: ErrorCode
   readonly retryAfter: number | undefined
+  readonly headers: Record<string, string> | undefined
 
   /** @param detail replaces `%s` in the catalogue's message */
   constructor (code: ErrorCode, detail?: string, options: ApiErrorOptions = {}) {
     super(detail === undefined ? catalogue[code].message : format(catalogue[code].message, detail), options)
     this.code = code
     this.retryAfter = options.retryAfter
+    this.headers = options.headers
   }
 }

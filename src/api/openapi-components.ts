@@ -43,7 +43,11 @@ export const responseHeaders: Record<string, object> = {
     type: 'string', format: 'uri', maxLength: 255, description: 'The origin of the page, if CORS_ORIGIN allows it.'
   },
   'WWW-Authenticate': {
-    type: 'string', enum: ['Bearer'], description: 'The authentication scheme (RFC 9110 §11.6.1).'
+    type: 'string',
+    maxLength: 128,
+    pattern: '^Bearer( error="insufficient_user_authentication", max_age=\\d+)?$',
+    description: 'The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds ' +
+      'within which the user must have authenticated (RFC 9470 §3).'
   },
   'Retry-After': {
     type: 'integer', format: 'int32', minimum: 1, maximum: 86400, description: 'Seconds to wait before another attempt.'

@@ -84,7 +84,7 @@ export function describe ({ method, url, config, schema = {} }: RouteOptions): F
     operationId: operationId(String(method), url),
     tags: [top === 'api' && folder ? folder : 'service'],
     security: securityOf(config.access),
-    description: `Access: ${config.access}.`,
+    description: `Access: ${config.access}${config.freshness ? ', with a fresh session' : ''}.`,
     ...schema,
     ...schema.params ? { params: withIntegerFormat(schema.params) } : {},
     ...schema.querystring

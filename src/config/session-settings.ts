@@ -42,6 +42,8 @@ export const sessionSettings = {
   }),
   REFRESH_GRACE: seconds(0, 300, 10, 'Time for which a superseded refresh token is still accepted, for example from ' +
     'a second browser tab.'),
+  REAUTHENTICATION_WITHIN: seconds(0, 86400, 600, 'Time after entering the password for which a session may call the ' +
+    'routes that require a fresh one; 0 lets any session call them.'),
   MAX_SESSIONS_PER_USER: integer(1, 10000, 50, 'Maximum number of sessions per user. A further sign-in ends ' +
     'the oldest.'),
   SESSION_CACHE: oneOf(['on', 'off'], {

@@ -1,8 +1,9 @@
 import { LRUCache } from 'lru-cache'
 import type { Role } from '../access.ts'
+import type { Authentication } from './authentication.ts'
 
-/** A cached session: its user, the user's roles and its expiry. */
-export interface SessionEntry {
+/** A cached session: its user, the user's roles, its expiry, and when and how the user authenticated. */
+export interface SessionEntry extends Authentication {
   userId: number
   sessionId: string
   roles: readonly Role[]

@@ -3,6 +3,7 @@ import { type IncomingMessage, request as httpRequest } from 'node:http'
 import { type AddressInfo } from 'node:net'
 import { test } from 'tap'
 import { PASSWORD, type SignedIn, signUpBody, type TestApp } from '../support/app.ts'
+import { sessionEntry } from '../support/session.ts'
 import { shareApp } from '../support/shared-app.ts'
 import { until } from '../support/wait.ts'
 
@@ -125,7 +126,7 @@ test('what an action rests on cannot change until its transaction ends', async t
   const service = await shareApp(t)
   const ada = await setUp(service)
   const { sid } = service.app.accessTokens.verify(ada.accessToken)
-  const caller = { userId: 1, sessionId: sid, roles: [], expiresAt: new Date() }
+  const caller = sessionEntry({ sessionId: sid })
   await service.app.db.transaction(async transaction => {
     await service.app.recheck(transaction, caller, 'admin')
     for (const [, sql] of [DISABLED, ENDED, EXPIRED, DELETED, DEMOTED]) {

@@ -1,8 +1,9 @@
-import { createHmac, createSign, generateKeyPairSync, randomUUID } from 'node:crypto'
+import { createHmac, createSign, generateKeyPairSync } from 'node:crypto'
 import { jwtVerify } from 'jose'
 import jsonwebtoken from 'jsonwebtoken'
 import { test, type Test } from 'tap'
 import { SECRET, startApp, type TestApp } from '../support/app.ts'
+import { sessionEntry } from '../support/session.ts'
 import { shareApp } from '../support/shared-app.ts'
 
 const HOUR = 3600
@@ -64,10 +65,11 @@ test('an access token has the claims of RFC 9068', async t => {
   const { service, id, header, claims } = await signedIn(t)
   const now = Math.floor(Date.now() / 1000)
   t.strictSame(read(header), HEADER)
-  const { sid, iat, exp, jti, ...rest } = claims
+  const { sid, iat, exp, jti, auth_time: authTime, ...rest } = claims
   t.match(jti, /^[0-9a-f-]{36}$/)
-  t.strictSame(rest, { sub: String(id), id, roles: ['user'], iss: 'gatehouse', aud: 'gatehouse' })
-  t.strictSame(await service.sql('SELECT id, user_id::int FROM refresh_tokens'), [{ id: sid, user_id: id }])
+  t.strictSame(rest, { sub: String(id), id, roles: ['user'], amr: ['pwd'], iss: 'gatehouse', aud: 'gatehouse' })
+  t.strictSame(await service.sql(`SELECT id, user_id::int, floor(extract(epoch FROM authenticated_at))::int AS authenticated
+    FROM refresh_tokens`), [{ id: sid, user_id: id, authenticated: authTime }])
   t.ok(iat <= now && iat >= now - 10)
   t.equal(exp - iat, HOUR)
 })
@@ -95,7 +97,7 @@ test('no access token outlives its session', async t => {
   t.ok(claims.exp - claims.iat >= 598)
   const [session] = await service.sql<{ ends: number }>('SELECT floor(extract(epoch FROM expires_at))::int AS ends FROM refresh_tokens')
   t.equal(claims.exp, session?.ends)
-  const issued = service.app.accessTokens.issue({ id: 1, roles: [] }, randomUUID(), new Date(Date.now() + 5000))
+  const issued = service.app.accessTokens.issue(sessionEntry({ expiresAt: new Date(Date.now() + 5000) }))
   t.ok(read<Claims>(partsOf(issued)[1]).exp * 1000 <= Date.now() + 5000)
 })
 

@@ -4,7 +4,7 @@ import { Ajv } from 'ajv'
 import { test, type Test } from 'tap'
 import { codesOf } from '../../src/api/openapi.ts'
 import { buildApp } from '../../src/app.ts'
-import { isRecord } from '../../src/unknown.ts'
+import { isRecord, property } from '../../src/unknown.ts'
 import { configOf, createDatabase } from '../support/app.ts'
 import { shareApp } from '../support/shared-app.ts'
 import { collectRoutes } from '../support/declared-routes.ts'
@@ -107,6 +107,17 @@ test('the headers of a response are those that are sent', async t => {
       ], `${path} ${status}`)
     }
   }
+})
+
+test('a route that requires a fresh session says so, with the error and its challenge', async t => {
+  const { paths } = await startDocumented(t)
+  const operation = paths['/api/users/{id}']?.['delete']
+  t.match(operation, { description: 'Access: admin, with a fresh session.' })
+  const { headers, content } = operation?.responses['401'] ?? {}
+  t.match(content?.['application/json']?.examples['REAUTHENTICATION_REQUIRED'], { value: { code: 'REAUTHENTICATION_REQUIRED' } })
+  const pattern = new RegExp(String(property(property(headers?.['WWW-Authenticate'], 'schema'), 'pattern')))
+  for (const sent of ['Bearer', 'Bearer error="insufficient_user_authentication", max_age=600']) t.match(sent, pattern)
+  t.match(paths['/api/users/me/password']?.['put'], { description: 'Access: signed-in.' })
 })
 
 test('the document has the version of the package', async t => {

@@ -2,6 +2,7 @@ import pg from 'pg'
 import { type Test, test } from 'tap'
 import { createDatabase, startApp, type TestApp } from '../support/app.ts'
 import { openProxy } from '../support/proxy.ts'
+import { sessionEntry } from '../support/session.ts'
 import { shareApp } from '../support/shared-app.ts'
 import { until } from '../support/wait.ts'
 
@@ -110,12 +111,14 @@ async function listen (t: Test, url: string): Promise<() => Promise<string[]>> {
   }
 }
 
-test('sign-up, sign-in, refresh and the purge of expired sessions send no notification', async t => {
+test('sign-up, sign-in, refresh, reauthentication and the purge of expired sessions send no notification', async t => {
   const service = await startApp(t, { SIGNUP_ROLES: ['user', 'admin'] })
   const notifications = await listen(t, service.url)
   await service.post('/api/auth/signup', { username: 'eve', email: 'eve@example.com', password: 'correct horse', roles: ['user', 'admin'] })
-  const { refreshToken } = await service.signIn('eve')
+  const { accessToken, refreshToken } = await service.signIn('eve')
   t.equal((await service.post('/api/auth/refreshtoken', { refreshToken })).status, 200)
+  const payload = { password: 'correct horse' }
+  t.equal((await service.as(accessToken, 'POST', '/api/auth/reauthenticate', payload)).status, 200)
   t.strictSame(await notifications(), [])
   await service.sql('UPDATE refresh_tokens SET created_at = now() - interval \'2 h\', expires_at = now() - interval \'1 h\'')
   t.strictSame(await notifications(), ['1'], 'a changed expiry is a notification')
@@ -261,7 +264,7 @@ test('a token whose user does not own its session is rejected', async t => {
   const ada = await warm(service)
   await service.signUp('bob')
   const { sid } = service.app.accessTokens.verify(ada.accessToken)
-  const crossed = service.app.accessTokens.issue({ id: 2, roles: ['admin'] }, sid, new Date(Date.now() + 60_000))
+  const crossed = service.app.accessTokens.issue(sessionEntry({ userId: 2, sessionId: sid, roles: ['admin'] }))
   t.equal(await admin(service, crossed), 401)
 })
 

@@ -1,10 +1,11 @@
 import jwt from 'jsonwebtoken'
 import { test } from 'tap'
 import { buildApp } from '../../src/app.ts'
-import { type Access, roles } from '../../src/access.ts'
+import { type Access, type Role, roles } from '../../src/access.ts'
 import { catalogue, type ErrorCode } from '../../src/errors.ts'
 import { configOf, createDatabase, PASSWORD, signUpBody, startApp, type TestApp } from '../support/app.ts'
 import { collectRoutes } from '../support/declared-routes.ts'
+import { sessionEntry } from '../support/session.ts'
 
 // The access matrix: every route with every kind of caller.
 
@@ -19,7 +20,8 @@ interface Target {
 type Row = [
   method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   url: string,
-  request?: (target: Target) => { url?: string, payload?: object }
+  request?: (target: Target) => { url?: string, payload?: object },
+  freshness?: 'fresh'
 ]
 
 // The requests that get 200 from a caller with access. Who has access is repeated here, not read from the routes.
@@ -41,17 +43,18 @@ const MATRIX: Record<Access, Row[]> = {
     ['GET', '/api/auth/sessions'],
     ['DELETE', '/api/auth/sessions/:id'],
     ['GET', '/api/users/me'],
+    ['POST', '/api/auth/reauthenticate', () => ({ payload: { password: PASSWORD } })],
     ['PUT', '/api/users/me/password', () => ({ payload: { currentPassword: PASSWORD, newPassword: 'battery staple' } })],
-    ['DELETE', '/api/users/me', () => ({ payload: { password: PASSWORD } })]
+    ['DELETE', '/api/users/me', () => ({ payload: { password: PASSWORD } }), 'fresh']
   ],
   moderator: [['GET', '/api/test/mod']],
   admin: [
     ['GET', '/api/test/admin'],
     ['GET', '/api/audit'],
-    ['PUT', '/api/users/:id/roles', ({ id }) => ({ url: `/api/users/${id}/roles`, payload: { roles: ['moderator'] } })],
-    ['PUT', '/api/users/:id/disabled', ({ id }) => ({ url: `/api/users/${id}/disabled`, payload: { disabled: true } })],
-    ['DELETE', '/api/users/:id/sessions', ({ id }) => ({ url: `/api/users/${id}/sessions` })],
-    ['DELETE', '/api/users/:id', ({ id }) => ({ url: `/api/users/${id}` })]
+    ['PUT', '/api/users/:id/roles', ({ id }) => ({ url: `/api/users/${id}/roles`, payload: { roles: ['moderator'] } }), 'fresh'],
+    ['PUT', '/api/users/:id/disabled', ({ id }) => ({ url: `/api/users/${id}/disabled`, payload: { disabled: true } }), 'fresh'],
+    ['DELETE', '/api/users/:id/sessions', ({ id }) => ({ url: `/api/users/${id}/sessions` }), 'fresh'],
+    ['DELETE', '/api/users/:id', ({ id }) => ({ url: `/api/users/${id}` }), 'fresh']
   ],
   'moderator or admin': [
     ['GET', '/api/users'],
@@ -60,18 +63,23 @@ const MATRIX: Record<Access, Row[]> = {
 }
 
 const CALLERS = [
-  'none', 'garbage', 'expired', 'user', 'moderator', 'admin', 'all roles', 'signed out', 'disabled', 'deleted', 'another key'
+  'none', 'garbage', 'expired', 'user', 'moderator', 'admin', 'all roles', 'stale user', 'stale', 'signed out', 'disabled',
+  'deleted', 'another key'
 ] as const
 
 type Caller = typeof CALLERS[number]
 
 /** The outcome of a cell: 200, or the error. */
-function expected (access: Access, caller: Caller): 200 | ErrorCode {
+function expected (access: Access, freshness: Row[3], caller: Caller): 200 | ErrorCode {
   if (access === 'public') return 200
   switch (caller) {
     case 'none': return 'ACCESS_TOKEN_MISSING'
     case 'expired': return 'ACCESS_TOKEN_EXPIRED'
     case 'garbage': case 'signed out': case 'disabled': case 'deleted': case 'another key': return 'ACCESS_TOKEN_INVALID'
+    case 'stale user': case 'stale': {
+      const outcome = expectedByRole(access, caller === 'stale' ? 'all roles' : 'user')
+      return outcome === 200 && freshness ? 'REAUTHENTICATION_REQUIRED' : outcome
+    }
     case 'user': case 'moderator': case 'admin': case 'all roles': return expectedByRole(access, caller)
   }
 }
@@ -100,21 +108,35 @@ async function createTarget (
   return { id, name, accessToken, refreshToken, sessionId: service.app.accessTokens.verify(accessToken).sid }
 }
 
+function heldBy (caller: Caller): readonly Role[] {
+  if (caller === 'stale user') return ['user']
+  return caller === 'moderator' || caller === 'admin' || caller === 'user' ? [caller] : roles
+}
+
 /** The headers of a caller, and the caller's own session. */
 async function createCaller (
   service: TestApp,
   caller: Caller,
   name: string
 ): Promise<{ headers: Record<string, string>, sessionId: string }> {
-  const held = caller === 'moderator' || caller === 'admin' || caller === 'user' ? [caller] : roles
+  const held = heldBy(caller)
   const { id, sessionId, accessToken, refreshToken } = await createTarget(service, name, held)
+  const stale = async () => {
+    await service.sql('UPDATE refresh_tokens SET authenticated_at = now() - interval \'601 s\' WHERE user_id = $1', [id])
+    return accessToken
+  }
   const tokens: Record<Exclude<Caller, 'none'>, () => Promise<string> | string> = {
     garbage: () => 'garbage',
-    expired: () => service.app.accessTokens.issue({ id, roles }, sessionId, new Date(Date.now() - 5000)),
+    expired () {
+      const expiresAt = new Date(Date.now() - 5000)
+      return service.app.accessTokens.issue(sessionEntry({ userId: id, sessionId, expiresAt }))
+    },
     user: () => accessToken,
     moderator: () => accessToken,
     admin: () => accessToken,
     'all roles': () => accessToken,
+    'stale user': stale,
+    stale,
     async 'signed out' () {
       await service.post('/api/auth/signout', { refreshToken })
       return accessToken
@@ -135,14 +157,16 @@ async function createCaller (
   return { headers: caller === 'none' ? {} : { 'x-access-token': await tokens[caller]() }, sessionId }
 }
 
-test('every route has a row in the matrix, with the access that it declares', async t => {
+test('every route has a row in the matrix, with the access and the freshness that it declares', async t => {
   const url = await createDatabase(t)
   const { app, routes: declared } = await collectRoutes(async () => await buildApp(configOf(url, { LOG_LEVEL: 'silent' })))
   await app.close()
   // CORS's route for preflights belongs to a package.
   const found = declared.filter(({ file }) => file !== 'elsewhere')
-    .map(({ method, url, config }) => `${String(method)} ${url.replace(/(.)\/$/, '$1')} ${String(config?.access)}`)
-  const listed = Object.entries(MATRIX).flatMap(([access, rows]) => rows.map(([method, url]) => `${method} ${url} ${access}`))
+    .map(({ method, url, config }) =>
+      `${String(method)} ${url.replace(/(.)\/$/, '$1')} ${String(config?.access)}${config?.freshness ? ' fresh' : ''}`)
+  const listed = Object.entries(MATRIX).flatMap(([access, rows]) => rows.map(([method, url, , freshness]) =>
+    `${method} ${url} ${access}${freshness ? ' fresh' : ''}`))
   t.strictSame([...new Set(found)].sort(), listed.sort())
 })
 
@@ -159,9 +183,9 @@ test('every route admits exactly the callers that its access names', async t => 
   for (const caller of CALLERS) rejected.set(caller, await createCell(caller))
 
   for (const [access, rows] of Object.entries(MATRIX) as Array<[Access, Row[]]>) {
-    for (const [method, pattern, request] of rows) {
+    for (const [method, pattern, request, freshness] of rows) {
       for (const caller of CALLERS) {
-        const outcome = expected(access, caller)
+        const outcome = expected(access, freshness, caller)
         const reused = outcome === 200 ? undefined : rejected.get(caller)
         const { target, headers, sessionId } = reused ?? await createCell(caller)
         const { url = pattern.replace(':id', sessionId), payload } = request?.(target) ?? {}

@@ -23,6 +23,7 @@ const contract: Record<ErrorCode, [status: number, message: string]> = {
   MODERATOR_REQUIRED: [403, 'Require Moderator Role!'],
   ADMIN_REQUIRED: [403, 'Require Admin Role!'],
   MODERATOR_OR_ADMIN_REQUIRED: [403, 'Require Moderator or Admin Role!'],
+  REAUTHENTICATION_REQUIRED: [401, 'Please confirm your password and try again.'],
   SESSION_NOT_FOUND: [404, 'Session Not found.'],
   LAST_ADMIN: [409, 'The last admin cannot be removed.'],
   VALIDATION_FAILED: [400, '%s'],

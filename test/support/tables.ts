@@ -41,7 +41,7 @@ export const routesTable = (routes: readonly DeclaredRoute[]): string => table(
     .sort((a, b) => a.url.localeCompare(b.url) || String(a.method).localeCompare(String(b.method)))
     .map(({ method, url, config, schema }) => [
       code(`${String(method)} ${url}`),
-      String(config?.access),
+      `${String(config?.access)}${config?.freshness ? ', fresh' : ''}`,
       String(property(schema, 'summary')),
       (config?.errors ?? []).map(code).join(' ')
     ]))

@@ -78,6 +78,48 @@ test('a sign-in during a password change leaves no session of the old password',
   }
 })
 
+/** Ends a session, by its own tokens or by the access token of an admin. */
+type Revocation = (service: TestApp, admin: SignedIn, victim: SignedIn) => Promise<{ status: number }>
+
+const REVOCATIONS: Record<string, Revocation> = {
+  'sign-out': async (service, _admin, { refreshToken }) => await service.post('/api/auth/signout', { refreshToken }),
+  'password change': async (service, _admin, { accessToken }) => await service.as(accessToken, 'PUT',
+    '/api/users/me/password', { currentPassword: PASSWORD, newPassword: 'battery staple' }),
+  disabling: async (service, { accessToken }, { id }) =>
+    await service.as(accessToken, 'PUT', `/api/users/${id}/disabled`, { disabled: true })
+}
+
+for (const [title, revoke] of Object.entries(REVOCATIONS)) {
+  test(`after reauthentications during a ${title} no session is alive, ${ROUNDS} rounds on two instances`, async t => {
+    const url = await createDatabase(t)
+    const [here, there] = [await startApp(t, { DATABASE_URL: url }), await startApp(t, { DATABASE_URL: url })]
+    await here.signUp('root', ['admin'])
+    const root = await here.signIn('root')
+    let renewed = 0
+    for (let round = 0; round < ROUNDS; round++) {
+      const name = `user${round}`
+      await here.signUp(name)
+      const victim = await here.signIn(name)
+      const renewing = [here, there, here, there].map(async service =>
+        await service.as(victim.accessToken, 'POST', '/api/auth/reauthenticate', { password: PASSWORD }))
+      const [revoked, ...responses] = await Promise.all([revoke(here, root, victim), ...renewing])
+      t.equal(revoked.status, 200)
+      const other = responses.find(({ status }) => status !== 200 && status !== 401)
+      if (other) t.fail(`a renewal was answered by ${other.status}`)
+      const issued = responses.filter(({ status }) => status === 200).map(response => response.json<SignedIn>())
+      if (issued.length > 0) renewed++
+      const { sid } = here.app.accessTokens.verify(victim.accessToken)
+      const left = await here.sql('SELECT FROM refresh_tokens WHERE id = $1', [sid])
+      if (left.length > 0) t.fail('the session still exists')
+      for (const { accessToken } of [victim, ...issued]) {
+        const { status } = await here.as(accessToken, 'DELETE', '/api/users/me', { password: PASSWORD })
+        if (status !== 401) t.fail(`an access token of it was answered by ${status}`)
+      }
+    }
+    t.comment(`in ${renewed} of ${ROUNDS} rounds a renewal came first`)
+  })
+}
+
 test('an admin who is demoted on another instance changes nothing afterwards', async t => {
   const url = await createDatabase(t)
   const [here, there] = [await startApp(t, { DATABASE_URL: url }), await startApp(t, { DATABASE_URL: url })]

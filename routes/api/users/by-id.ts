@@ -24,7 +24,7 @@ export default (async fastify => {
   })
 
   fastify.put('/:id/roles', {
-    config: { access: 'admin', errors: ['USER_NOT_FOUND', 'ROLE_UNKNOWN', 'LAST_ADMIN'] },
+    config: { access: 'admin', freshness: true, errors: ['USER_NOT_FOUND', 'ROLE_UNKNOWN', 'LAST_ADMIN'] },
     schema: {
       summary: 'Gives a user exactly these roles.',
       params,
@@ -35,7 +35,7 @@ export default (async fastify => {
     toUserResponse(await users.changeRoles(request.params.id, toRoles(request.body.roles), request)))
 
   fastify.put('/:id/disabled', {
-    config: { access: 'admin', errors: ['USER_NOT_FOUND', 'LAST_ADMIN'] },
+    config: { access: 'admin', freshness: true, errors: ['USER_NOT_FOUND', 'LAST_ADMIN'] },
     schema: {
       summary: 'Disables a user, which ends the user\'s sessions, or enables the user again.',
       params,
@@ -46,7 +46,7 @@ export default (async fastify => {
     toUserResponse(await users.setDisabled(request.params.id, request.body.disabled, request)))
 
   fastify.delete('/:id/sessions', {
-    config: { access: 'admin', errors: ['USER_NOT_FOUND'] },
+    config: { access: 'admin', freshness: true, errors: ['USER_NOT_FOUND'] },
     schema: { summary: 'Ends every session of a user.', params, response: { 200: Message(sessionsEnded.message) } }
   }, async request => {
     await users.endSessions(request.params.id, request)
@@ -54,7 +54,7 @@ export default (async fastify => {
   })
 
   fastify.delete('/:id', {
-    config: { access: 'admin', errors: ['USER_NOT_FOUND', 'LAST_ADMIN'] },
+    config: { access: 'admin', freshness: true, errors: ['USER_NOT_FOUND', 'LAST_ADMIN'] },
     schema: { summary: 'Deletes a user.', params, response: { 200: Message(deleted.message) } }
   }, async request => {
     await users.remove(request.params.id, request)

@@ -1,8 +1,8 @@
 import { test } from 'tap'
 import { SessionCache, type SessionEntry } from '../../../src/tokens/session-cache.ts'
+import { sessionEntry } from '../../support/session.ts'
 
-const entryOf = (userId: number, sessionId: string): SessionEntry =>
-  ({ userId, sessionId, roles: ['user'], expiresAt: new Date(Date.now() + 60_000) })
+const entryOf = (userId: number, sessionId: string) => sessionEntry({ userId, sessionId, roles: ['user'] })
 
 const fill = async (cache: SessionCache, ...entries: SessionEntry[]) => {
   for (const entry of entries) await cache.load(entry.userId, async () => entry)

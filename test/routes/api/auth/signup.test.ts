@@ -1,6 +1,7 @@
 import { test } from 'tap'
 import { ApiError } from '../../../../src/errors.ts'
 import { PASSWORD, signUpBody } from '../../../support/app.ts'
+import { sessionEntry } from '../../../support/session.ts'
 import { shareApp } from '../../../support/shared-app.ts'
 
 const registered = { message: 'User was registered successfully!' }
@@ -94,7 +95,7 @@ test('the token of an admin may assign any role; that of a moderator, an invalid
   await signUp('mod', ['moderator'])
   const admin = await signIn('root')
   const moderator = await signIn('mod')
-  const expired = app.accessTokens.issue({ id: admin.id, roles: ['admin'] }, '0190a0a0-0000-7000-8000-000000000000', new Date(0))
+  const expired = app.accessTokens.issue(sessionEntry({ userId: admin.id, roles: ['admin'], expiresAt: new Date(0) }))
   const body = { ...signUpBody('alice'), roles: ['moderator'] }
   for (const token of [moderator.accessToken, 'garbage', expired]) {
     const response = await post('/api/auth/signup', body, { 'x-access-token': token })

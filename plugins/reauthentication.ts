@@ -1,0 +1,75 @@
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { type CredentialVersion, credentialsById, type Password, passwordOf } from '../sql/credentials.ts'
+import { renewSession } from '../sql/sign-in.ts'
+import type { RowOf } from '../sql/statement.ts'
+import { clientNetwork } from '../src/api/client-address.ts'
+import type { Config } from '../src/config/read-settings.ts'
+import { ApiError } from '../src/errors.ts'
+import { logSecurityEvent, type SecurityEvent } from '../src/telemetry/security-events.ts'
+
+type Caller = RowOf<typeof credentialsById>
+
+/** For routes for which a stolen access token must not suffice. */
+export interface Reauthentication {
+  /** The caller with the password. @throws ApiError ACCESS_TOKEN_INVALID if deleted since the guard decided */
+  findCaller (request: FastifyRequest): Promise<Caller>
+  /**
+   * Verifies the caller's password. Wrong ones are counted per session, so that guesses from elsewhere do not keep the
+   * user out.
+   * @param failure the event of a wrong one
+   * @throws ApiError PASSWORD_INVALID, also if the user has no password; SIGNIN_THROTTLED; BUSY
+   */
+  verifyPassword (caller: Caller, given: string, request: FastifyRequest, failure?: SecurityEvent): Promise<Password>
+  /**
+   * Renews the caller's session.
+   * @returns a new access token
+   * @throws ApiError ACCESS_TOKEN_INVALID if the session ended, and PASSWORD_INVALID if the password was changed, since
+   */
+  renew (verified: CredentialVersion, request: FastifyRequest): Promise<string>
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    reauthentication: Reauthentication
+  }
+}
+
+export default fp<{ config: Config }>(async function reauthentication (fastify, { config }) {
+  const { accessTokens, passwords, sessionCache } = fastify
+
+  fastify.decorate('reauthentication', {
+    async findCaller ({ caller, db }) {
+      const [user] = await db.query(credentialsById(caller.userId))
+      if (!user) throw new ApiError('ACCESS_TOKEN_INVALID')
+      return user
+    },
+
+    async verifyPassword (user, given, request, failure = 'authn_login_fail') {
+      const password = passwordOf(user)
+      const guess = { username: user.username, userId: user.id, origin: request.caller.sessionId }
+      const matches = await fastify.throttleSignIn(guess, request,
+        async () => await passwords.verify(password?.hash, given, clientNetwork(request)))
+      if (matches && password) return password
+      logSecurityEvent(request, failure, { userId: user.id })
+      throw new ApiError('PASSWORD_INVALID')
+    },
+
+    async renew (verified, request) {
+      const { userId, sessionId } = request.caller
+      const [session] = await request.db.query(
+        renewSession(verified, { sessionId, amr: ['pwd'], idle: config.REFRESH_IDLE_TTL }))
+      if (!session) {
+        await fastify.recheck(request.db, request.caller, request.routeOptions.config.access)
+        throw new ApiError('PASSWORD_INVALID')
+      }
+      sessionCache.invalidate(userId)
+      logSecurityEvent(request, 'authn_login_success', { userId, sessionId })
+      return accessTokens.issue({ userId, sessionId, ...session })
+    }
+  })
+}, {
+  name: 'reauthentication',
+  fastify: '5.x',
+  dependencies: ['deadline', 'guard', 'jwt', 'passwords', 'session-cache', 'sign-in-throttle']
+})

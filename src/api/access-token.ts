@@ -1,0 +1,16 @@
+import type { FastifyRequest } from 'fastify'
+import { ApiError } from '../errors.ts'
+
+/**
+ * The access token, from either header. Two that differ are invalid (RFC 6750 §2). Several headers of one name are
+ * joined by commas (src/app.ts), which makes their value invalid too.
+ * @throws ApiError ACCESS_TOKEN_MISSING or ACCESS_TOKEN_INVALID
+ */
+export function accessTokenOf (request: FastifyRequest): string {
+  const raw = request.headers['x-access-token']
+  const bearer = /^bearer +(.*)$/i.exec(request.headers.authorization ?? '')?.[1]?.trim()
+  const token = raw || bearer
+  if (!token) throw new ApiError('ACCESS_TOKEN_MISSING')
+  if (typeof token !== 'string' || (bearer && bearer !== token)) throw new ApiError('ACCESS_TOKEN_INVALID')
+  return token
+}
