@@ -144,6 +144,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/auth/reauthenticate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes the caller's session fresh, for the routes that require it.
+         * @description The session and its refresh token stay the same. The access token has a new `auth_time`.
+         */
+        post: operations["postAuthReauthenticate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/auth/sessions": {
         parameters: {
             query?: never;
@@ -320,7 +340,7 @@ export interface paths {
         post?: never;
         /**
          * Deletes the caller's own user.
-         * @description Access: signed-in.
+         * @description Access: signed-in, with a fresh session.
          */
         delete: operations["deleteUsersMe"];
         options?: never;
@@ -364,7 +384,7 @@ export interface paths {
         post?: never;
         /**
          * Deletes a user.
-         * @description Access: admin.
+         * @description Access: admin, with a fresh session.
          */
         delete: operations["deleteUsersId"];
         options?: never;
@@ -382,7 +402,7 @@ export interface paths {
         get?: never;
         /**
          * Disables a user, which ends the user's sessions, or enables the user again.
-         * @description Access: admin.
+         * @description Access: admin, with a fresh session.
          */
         put: operations["putUsersIdDisabled"];
         post?: never;
@@ -402,7 +422,7 @@ export interface paths {
         get?: never;
         /**
          * Gives a user exactly these roles.
-         * @description Access: admin.
+         * @description Access: admin, with a fresh session.
          */
         put: operations["putUsersIdRoles"];
         post?: never;
@@ -424,7 +444,7 @@ export interface paths {
         post?: never;
         /**
          * Ends every session of a user.
-         * @description Access: admin.
+         * @description Access: admin, with a fresh session.
          */
         delete: operations["deleteUsersIdSessions"];
         options?: never;
@@ -815,8 +835,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1653,8 +1673,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1676,8 +1696,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1744,6 +1764,213 @@ export interface operations {
                         message: string;
                         /** @enum {string} */
                         code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    postAuthReauthenticate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example correct horse
+                     */
+                    password: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example correct horse
+                     */
+                    password: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @example eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln */
+                        accessToken: string;
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description PASSWORD_INVALID: Invalid Password!
+             *
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        accessToken?: null;
+                        message: string;
+                        /** @enum {string} */
+                        code: "PASSWORD_INVALID" | "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                    };
+                };
+            };
+            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /**
+             * @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again.
+             *
+             *     TOO_MANY_REQUESTS: Too many requests. Please wait and try again.
+             */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "SIGNIN_THROTTLED" | "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description BUSY: Too many passwords are being verified. Please try again.
+             *
+             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BUSY" | "DATABASE_UNAVAILABLE";
                     };
                 };
             };
@@ -1827,8 +2054,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1846,8 +2073,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1985,8 +2212,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2004,8 +2231,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2150,8 +2377,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2169,8 +2396,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2292,8 +2519,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2315,8 +2542,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2530,8 +2757,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2553,8 +2780,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2672,8 +2899,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2691,8 +2918,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2859,8 +3086,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2882,8 +3109,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3035,8 +3262,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3054,8 +3281,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3199,6 +3426,8 @@ export interface operations {
              *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm your password and try again.
              */
             401: {
                 headers: {
@@ -3206,8 +3435,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3215,7 +3444,7 @@ export interface operations {
                         accessToken?: null;
                         message: string;
                         /** @enum {string} */
-                        code: "PASSWORD_INVALID" | "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "PASSWORD_INVALID" | "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -3226,8 +3455,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3468,8 +3697,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3488,8 +3717,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3693,8 +3922,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3716,8 +3945,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3865,6 +4094,8 @@ export interface operations {
              * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm your password and try again.
              */
             401: {
                 headers: {
@@ -3872,15 +4103,15 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -3895,8 +4126,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4098,6 +4329,8 @@ export interface operations {
              * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm your password and try again.
              */
             401: {
                 headers: {
@@ -4105,15 +4338,15 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -4128,8 +4361,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4377,6 +4610,8 @@ export interface operations {
              * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm your password and try again.
              */
             401: {
                 headers: {
@@ -4384,15 +4619,15 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -4407,8 +4642,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4607,6 +4842,8 @@ export interface operations {
              * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm your password and try again.
              */
             401: {
                 headers: {
@@ -4614,15 +4851,15 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -4637,8 +4874,8 @@ export interface operations {
                     "X-Request-Id"?: string;
                     /** @description The origin of the page, if CORS_ORIGIN allows it. */
                     "Access-Control-Allow-Origin"?: string;
-                    /** @description The authentication scheme (RFC 9110 §11.6.1). */
-                    "WWW-Authenticate"?: "Bearer";
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
