@@ -10,7 +10,7 @@ export const isLoopback = (host: string): boolean => LOOPBACK.test(host)
  */
 export function developmentFaults (env: Record<string, string | undefined>): string[] {
   const { HOST, SIGNUP_ROLES, NODE_ENV } = env
-  const production = ['JWT_SECRET', 'JWT_KEYS_FILE'].filter(name => env[name])
+  const production = ['JWT_SECRET', 'JWT_KEYS_FILE', 'ENCRYPTION_KEYS'].filter(name => env[name])
   if (NODE_ENV === 'production') production.push('NODE_ENV')
   const isExposed = HOST && !isLoopback(HOST) && !SIGNUP_ROLES
   return [

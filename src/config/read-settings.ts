@@ -5,8 +5,8 @@ import type { SettingOptions } from './setting-types.ts'
 import { type Settings, settings } from './settings.ts'
 
 /**
- * The settings, with the two that development mode generates. If only JWT_KEYS_FILE and REFRESH_SECRET are set,
- * JWT_SECRET is a copy of REFRESH_SECRET and signs nothing.
+ * The settings, with the two that may be absent, which development mode generates. If only JWT_KEYS_FILE and
+ * REFRESH_SECRET are set, JWT_SECRET is a copy of REFRESH_SECRET and signs nothing.
  */
 export type Config = Settings & { DATABASE_URL: string, JWT_SECRET: string }
 

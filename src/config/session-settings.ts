@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { integer, oneOf, seconds, secret, secrets, type SettingOptions, text } from './setting-types.ts'
+import { encryptionKeys, integer, oneOf, seconds, secret, secrets, type SettingOptions, text } from './setting-types.ts'
 
 /** The settings of keys, tokens and sessions. */
 export const sessionSettings = {
@@ -15,6 +15,9 @@ export const sessionSettings = {
   REFRESH_SECRET: Type.Optional(secret('Secret that signs refresh tokens. Defaults to JWT_SECRET; required if that is ' +
     'not set.')),
   REFRESH_SECRET_ACCEPTED: secrets('Further secrets whose refresh tokens are accepted. See keys.md.'),
+  ENCRYPTION_KEYS: encryptionKeys('Keys of the secrets that the database stores encrypted, such as those of second ' +
+    'factors. The first key encrypts, all keys decrypt. Nothing uses them yet; development mode generates one. See ' +
+    'keys.md.'),
   JWT_ISSUER: text({
     description: 'The `iss` claim of access tokens.',
     expected: 'a name or URL',

@@ -1,10 +1,12 @@
 import { isIP } from 'node:net'
 import { FormatRegistry, type SchemaOptions, Type } from '@sinclair/typebox'
+import { isStrongKey, KEY_RULE } from './key-strength.ts'
 import { isStrongSecret, SECRET_RULE } from './secret-strength.ts'
 
 // The types of settings that settings.ts and server-settings.ts are made of.
 
 FormatRegistry.Set('secret', isStrongSecret)
+FormatRegistry.Set('encryption-key', isStrongKey)
 FormatRegistry.Set('postgres-url', text => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
 FormatRegistry.Set('http-url', text => /^https?:\/\//.test(text) && URL.canParse(text))
 FormatRegistry.Set('redis-url', text => /^rediss?:\/\//.test(text) && URL.canParse(text))
@@ -64,6 +66,13 @@ export const secrets = (description: string) => Type.Array(Type.String({ format:
   description,
   expected: `secrets, one per line, each of ${SECRET_RULE}`,
   lines: true,
+  default: []
+} satisfies SettingOptions)
+
+/** A list of encryption keys, which contain no comma. */
+export const encryptionKeys = (description: string) => Type.Array(Type.String({ format: 'encryption-key' }), {
+  description,
+  expected: `a comma-separated list of keys, each of ${KEY_RULE}; generate one with: openssl rand -base64 32`,
   default: []
 } satisfies SettingOptions)
 

@@ -32,7 +32,7 @@ export const commandLog = (): LogStream =>
 export const usage = (invocation: Invocation): string => `Usage:
   ${invocation('')}   start the service
   ${invocation('create-admin')} --username NAME --email ADDRESS   create an admin
-  ${invocation('keys')} new|promote|remove|list   maintain the file of JWT_KEYS_FILE
+  ${invocation('keys')} new|promote|remove|list   maintain the file of JWT_KEYS_FILE, generate a key for ENCRYPTION_KEYS
   ${invocation('migrate')}   apply pending migrations
   ${invocation('sign-out-everybody')}   end every session
   ${invocation('')} --help | --version

@@ -10,7 +10,7 @@ import { isAlive } from './is-alive.ts'
 
 export interface DevelopmentDatabase {
   /** the settings that development mode generates */
-  settings: { DATABASE_URL: string, JWT_SECRET: string }
+  settings: Pick<Config, 'DATABASE_URL' | 'JWT_SECRET' | 'ENCRYPTION_KEYS'>
   close (): Promise<void>
 }
 
@@ -31,7 +31,7 @@ interface CompletedSettings {
 }
 
 /**
- * Completes the settings. In development mode this starts an embedded PostgreSQL and generates a secret.
+ * Completes the settings. In development mode this starts an embedded PostgreSQL and generates secrets.
  * @throws Error that says what to do
  */
 export async function completeSettings (settings: Settings, options?: OpenOptions): Promise<CompletedSettings> {
@@ -54,21 +54,22 @@ export async function openDevelopmentDatabase (dir: string, options: OpenOptions
   // Others may enter: as root, PostgreSQL runs as another user. The secret's file has a mode of its own.
   await mkdir(folder, { recursive: true, mode: 0o755 })
   const secret = await readSecret(join(folder, 'secret'))
-  const password = createHmac('sha256', secret).update('postgres password').digest('base64url')
-  const postgres = await EmbeddedPostgres.at(join(folder, 'postgres'), password)
+  const derive = (purpose: string) => createHmac('sha256', secret).update(purpose).digest()
+  const postgres = await EmbeddedPostgres.at(join(folder, 'postgres'), derive('postgres password').toString('base64url'))
+  const secrets = { JWT_SECRET: secret, ENCRYPTION_KEYS: [derive('encryption key').toString('base64')] }
 
   const pidFile = join(folder, 'owner.pid')
   const owner = Number(await readFile(pidFile, 'utf8').catch(() => ''))
   if (await postgres.isRunning()) {
     if (isAlive(owner)) {
       if (!share) throw new Error(`Process ${owner} uses ${folder}. Stop it, or set DATA_DIR to another folder.`)
-      return { settings: { DATABASE_URL: postgres.url(), JWT_SECRET: secret }, close: async () => {} }
+      return { settings: { DATABASE_URL: postgres.url(), ...secrets }, close: async () => {} }
     }
     await postgres.stop()
   }
   await writeFile(pidFile, String(process.pid))
   await postgres.start()
-  const settings = { DATABASE_URL: postgres.url(), JWT_SECRET: secret }
+  const settings = { DATABASE_URL: postgres.url(), ...secrets }
   const stopRestarting = restartWhenKilled(postgres, settings.DATABASE_URL, onRestart)
   return {
     settings,

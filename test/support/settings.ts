@@ -8,6 +8,14 @@ export const OTHER_SECRET = 'another secret of the tests, as long as the one bef
 export const SECRET_EXPECTED = 'at least 32 bytes with 10 different characters, not repetitive and not an example; ' +
   'generate one with: openssl rand -base64 48'
 
+export const ENCRYPTION_KEYS = [
+  'Zk3vQ1t8mJx0PpYwR5uHbN2cLdE7sGfA9iKoTyXhVqM=', '5d0c8e1f7ab94263b8f0d7c1e3a65942f19b0c7d6e8a4f3251c0b9d8e7f6a5b4'
+]
+
+/** What ENCRYPTION_KEYS must be. */
+export const KEYS_EXPECTED = 'a comma-separated list of keys, each of at least 32 random bytes in base64 or hexadecimal; ' +
+  'generate one with: openssl rand -base64 32'
+
 /** The settings that service mode requires. */
 export const SERVICE = { DATABASE_URL: 'postgres://gatehouse:word@db.example.com:5432/gatehouse', JWT_SECRET: SECRET }
 

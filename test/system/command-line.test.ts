@@ -20,7 +20,7 @@ test('the options and commands that only print', async t => {
       'Usage:',
       `  ${typed}   start the service`,
       `  ${typed} create-admin --username NAME --email ADDRESS   create an admin`,
-      `  ${typed} keys new|promote|remove|list   maintain the file of JWT_KEYS_FILE`,
+      `  ${typed} keys new|promote|remove|list   maintain the file of JWT_KEYS_FILE, generate a key for ENCRYPTION_KEYS`,
       `  ${typed} migrate   apply pending migrations`,
       `  ${typed} sign-out-everybody   end every session`,
       `  ${typed} --help | --version`

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
+import { isStrongKey } from '../../src/config/key-strength.ts'
 import { openDevelopmentDatabase } from '../../src/process/development-mode.ts'
 import { EmbeddedPostgres } from '../../src/process/embedded-postgres.ts'
 import { sql } from '../support/app.ts'
@@ -27,7 +28,7 @@ async function exitedProcess (): Promise<number> {
 test('a folder holds the data of development mode', async t => {
   const folder = join(await createFolder(t), 'not', 'yet', 'there')
   const first = await openDevelopmentDatabase(folder)
-  const { DATABASE_URL, JWT_SECRET } = first.settings
+  const { DATABASE_URL, JWT_SECRET, ENCRYPTION_KEYS } = first.settings
   await sql(DATABASE_URL, 'CREATE TABLE kept AS SELECT 1 AS n')
 
   await t.test('its secret is 64 characters that only the owner can read', async t => {
@@ -35,6 +36,11 @@ test('a folder holds the data of development mode', async t => {
     t.equal(await readFile(join(folder, 'secret'), 'utf8'), JWT_SECRET)
     t.equal((await stat(join(folder, 'secret'))).mode & 0o777, 0o600)
     t.notOk(DATABASE_URL.includes(JWT_SECRET))
+  })
+
+  await t.test('its encryption key is derived from the secret, and valid', async t => {
+    t.equal(ENCRYPTION_KEYS.length, 1)
+    t.ok(ENCRYPTION_KEYS.every(isStrongKey))
   })
 
   await t.test('one process owns it at a time, and another learns which', async t => {
@@ -76,6 +82,7 @@ test('a folder holds the data of development mode', async t => {
       const next = await openDevelopmentDatabase(folder)
       t.ok(await startedAt(next.settings.DATABASE_URL) > before, `another PostgreSQL runs, with the same data: "${owner}"`)
       t.equal(next.settings.JWT_SECRET, JWT_SECRET, 'tokens stay valid')
+      t.strictSame(next.settings.ENCRYPTION_KEYS, ENCRYPTION_KEYS, 'secrets stay readable')
       t.equal(await readFile(join(folder, 'owner.pid'), 'utf8'), String(process.pid))
       await next.close()
     }

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { readSettings } from '../../../src/config/read-settings.ts'
-import { faultsOf, SECRET, SERVICE } from '../../support/settings.ts'
+import { ENCRYPTION_KEYS, faultsOf, SECRET, SERVICE } from '../../support/settings.ts'
 
 const lacksDatabase = (names: string) => [`DATABASE_URL must be set; for development mode, unset ${names}`]
 
@@ -11,6 +11,7 @@ test('the settings of a deployment do not start development mode when its DATABA
   for (const DATABASE_URL of ['', undefined]) {
     t.strictSame(faultsOf({ DATABASE_URL, JWT_SECRET: SECRET }), lacksDatabase('JWT_SECRET'))
     t.strictSame(faultsOf({ DATABASE_URL, JWT_KEYS_FILE: 'keys.json' }), lacksDatabase('JWT_KEYS_FILE'))
+    t.strictSame(faultsOf({ DATABASE_URL, ENCRYPTION_KEYS: ENCRYPTION_KEYS.join() }), lacksDatabase('ENCRYPTION_KEYS'))
     t.strictSame(faultsOf({ DATABASE_URL, NODE_ENV: 'production' }), lacksDatabase('NODE_ENV'))
     t.strictSame(faultsOf({ DATABASE_URL, HOST: '0.0.0.0', JWT_SECRET: SECRET, JWT_KEYS_FILE: 'a', NODE_ENV: 'production' }),
       [...lacksDatabase('JWT_SECRET, JWT_KEYS_FILE, NODE_ENV'), ...EXPOSED])

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { test } from 'tap'
 import { isDevelopment, readSettings } from '../../../src/config/read-settings.ts'
 import { settings } from '../../../src/config/settings.ts'
-import { faultsOf, OTHER_SECRET, SECRET, SECRET_EXPECTED, SERVICE } from '../../support/settings.ts'
+import { ENCRYPTION_KEYS, faultsOf, KEYS_EXPECTED, OTHER_SECRET, SECRET, SECRET_EXPECTED, SERVICE } from '../../support/settings.ts'
 
 const COMMON = {
   PORT: 8080,
@@ -33,6 +33,7 @@ const COMMON = {
   DATA_DIR: '.gatehouse',
   JWT_SECRET_ACCEPTED: [],
   REFRESH_SECRET_ACCEPTED: [],
+  ENCRYPTION_KEYS: [],
   JWT_ISSUER: 'gatehouse',
   JWT_AUDIENCE: 'gatehouse',
   JWT_AUDIENCES: [],
@@ -130,6 +131,7 @@ test('every setting is read from text', async t => {
     JWT_KEYS_FILE: '/etc/gatehouse/keys.json',
     REFRESH_SECRET: OTHER_SECRET,
     REFRESH_SECRET_ACCEPTED: SECRET,
+    ENCRYPTION_KEYS: ENCRYPTION_KEYS.join(', '),
     JWT_ISSUER: 'https://auth.example.com',
     JWT_AUDIENCE: 'shop',
     JWT_AUDIENCES: 'orders, stock',
@@ -196,6 +198,7 @@ test('every setting is read from text', async t => {
     DATABASE_START_TIMEOUT: 0,
     DATABASE_CONNECT_TIMEOUT: 1,
     DATABASE_QUERY_TIMEOUT: 2,
+    ENCRYPTION_KEYS,
     JWT_AUDIENCES: ['orders', 'stock'],
     ACCESS_TOKEN_TTL: 60,
     REFRESH_TOKEN_TTL: 31536000,
@@ -266,6 +269,7 @@ test('each fault names its setting and what is expected', async t => {
     ['JWT_SECRET_ACCEPTED', SECRETS_EXPECTED, 'short', `${SECRET}\nshort`],
     ['REFRESH_SECRET', SECRET_EXPECTED, 'short'],
     ['REFRESH_SECRET_ACCEPTED', SECRETS_EXPECTED, 'short'],
+    ['ENCRYPTION_KEYS', KEYS_EXPECTED, 'short', SECRET, `${String(ENCRYPTION_KEYS[0])};${String(ENCRYPTION_KEYS[1])}`],
     ['ACCESS_TOKEN_TTL', 'a whole number of seconds from 1 to 86400', '0', '86401', '1h'],
     ['REFRESH_TOKEN_TTL', 'a whole number of seconds from 1 to 31536000', '0', '31536001'],
     ['REFRESH_IDLE_TTL', 'a whole number of seconds from 0 to 31536000', '-1'],

@@ -26,7 +26,7 @@ test('--help names every command, as it was typed', async t => {
   t.equal(usage(command => `npx gatehouse ${command}`.trim()), `Usage:
   npx gatehouse   start the service
   npx gatehouse create-admin --username NAME --email ADDRESS   create an admin
-  npx gatehouse keys new|promote|remove|list   maintain the file of JWT_KEYS_FILE
+  npx gatehouse keys new|promote|remove|list   maintain the file of JWT_KEYS_FILE, generate a key for ENCRYPTION_KEYS
   npx gatehouse migrate   apply pending migrations
   npx gatehouse sign-out-everybody   end every session
   npx gatehouse --help | --version

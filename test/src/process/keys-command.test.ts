@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { isStrongKey } from '../../../src/config/key-strength.ts'
 import { runKeys } from '../../../src/process/keys-command.ts'
 import { readKeys } from '../../../src/tokens/key-file.ts'
 import { createFolder } from '../../support/folder.ts'
@@ -29,6 +30,12 @@ test('the command maintains the file, and prints its keys without their private 
   t.strictSame(secrets.filter(secret => outputs.join().includes(secret)), [])
 })
 
+test('a new encryption key is printed as the setting, and is another one each time', async t => {
+  const [first = '', second = ''] = [run('new', '--encryption'), run('new', '--encryption')]
+  t.not(first, second)
+  for (const line of [first, second]) t.ok(isStrongKey(/^ENCRYPTION_KEYS=(\S+)$/.exec(line)?.[1] ?? ''))
+})
+
 const usage = /^Usage:\n {2}npx gatehouse keys new --file FILE \[--alg EdDSA\|ES256\|RS256\] /
 
 test('--help prints the usage, as the command was typed', async t => {
@@ -42,7 +49,9 @@ test('wrong arguments are rejected with the usage', async t => {
   const cases = [
     [], ['new'], ['--file', file], ['new', 'x', '--file', file], ['new', '--file', ''],
     ['new', '--file', file, '--alg', 'HS256'], ['promote', '--file', file], ['promote', 'a', 'b', '--file', file],
-    ['remove', '--file', file], ['list', 'x', '--file', file], ['sign', '--file', file]
+    ['remove', '--file', file], ['list', 'x', '--file', file], ['sign', '--file', file], ['--encryption'],
+    ['list', '--encryption'], ['new', 'x', '--encryption'], ['new', '--encryption', '--file', file],
+    ['new', '--encryption', '--alg', 'EdDSA']
   ]
   for (const args of cases) t.throws(() => run(...args), { message: usage }, args.join(' '))
   t.throws(() => run('new', '--file', file, '--bits', '512'), { message: /'--bits'/ })
