@@ -205,8 +205,16 @@ test('an attempt that waited behind others of the same user for too long gets 50
       return await verify(...args)
     }
   })
+  const throttle = service.app.throttleSignIn
+  let throttled = 0
+  t.intercept(service.app, 'throttleSignIn', {
+    value: async (...args: Parameters<typeof throttle>) => {
+      throttled++
+      return await throttle(...args)
+    }
+  })
   const responses = Array.from({ length: 5 }, async () => await guess(service, 'alice', PASSWORD))
-  await until('four of them to be verified', () => verifying === 4)
+  await until('four of them to be verified, and one to wait', () => verifying === 4 && throttled === 5)
   const now = performance.now.bind(performance)
   t.intercept(performance, 'now', { value: () => now() + 2000 })
   released.emit('release')

@@ -1,10 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { type Test, test } from 'tap'
-import { createDatabase, HASHES, PASSWORD, SET_HASH, sql, type TestApp } from '../support/app.ts'
+import { HASHES, PASSWORD, SET_HASH, type TestApp } from '../support/app.ts'
 import { shareApp } from '../support/shared-app.ts'
-
-const folder = join(import.meta.dirname, '..', '..', 'sql', 'migrations')
 
 const wrong = { message: 'Invalid Password!', code: 'PASSWORD_INVALID', accessToken: null }
 
@@ -29,23 +25,6 @@ function afterVerifying (t: Test, { app }: TestApp, act: () => Promise<unknown>)
     }
   })
 }
-
-test('the migration moves the hashes of all users', async t => {
-  const url = await createDatabase(t, 'template0')
-  const migrations = readdirSync(folder).sort().map(name => readFileSync(join(folder, name), 'utf8'))
-  const [moving = '', ...later] = migrations.splice(3)
-  for (const text of migrations) await sql(url, text)
-  await sql(url, `INSERT INTO users (username, email, password_hash, created_at)
-    VALUES ('ann', 'a@example.com', '$argon2id$ann', '2026-01-02Z'), ('bob', 'b@example.com', '$argon2id$bob', '2026-03-04Z')`)
-  for (const text of [moving, ...later]) await sql(url, text)
-  t.strictSame(await sql(url, `SELECT user_id::int, kind, data, version, created_at, last_used_at FROM credentials
-    ORDER BY user_id`), [
-    { user_id: 1, data: { hash: '$argon2id$ann' }, created_at: new Date('2026-01-02') },
-    { user_id: 2, data: { hash: '$argon2id$bob' }, created_at: new Date('2026-03-04') }
-  ].map(row => ({ ...row, kind: 'password', version: 1, last_used_at: null })))
-  t.strictSame(await sql(url, `SELECT column_name FROM information_schema.columns
-    WHERE table_name = 'users' AND column_name LIKE 'password%'`), [])
-})
 
 const FOREIGN = [
   '$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy',

@@ -1,0 +1,42 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import { createDatabase, sql } from '../support/app.ts'
+
+const folder = join(import.meta.dirname, '..', '..', 'sql', 'migrations')
+
+/** A database with the first migrations, which `fill` writes to, and then with all others. */
+async function migrateFrom (t: Test, count: number, fill: string): Promise<string> {
+  const url = await createDatabase(t, 'template0')
+  const migrations = readdirSync(folder).sort().map(name => readFileSync(join(folder, name), 'utf8'))
+  for (const text of [...migrations.slice(0, count), fill, ...migrations.slice(count)]) await sql(url, text)
+  return url
+}
+
+test('0004 moves the hashes of all users to their credentials', async t => {
+  const url = await migrateFrom(t, 3, `INSERT INTO users (username, email, password_hash, created_at) VALUES
+    ('ann', 'a@example.com', '$argon2id$ann', '2026-01-02Z'), ('bob', 'b@example.com', '$argon2id$bob', '2026-03-04Z')`)
+  t.strictSame(await sql(url, `SELECT user_id::int, kind, data, version, created_at, last_used_at FROM credentials
+    ORDER BY user_id`), [
+    { user_id: 1, data: { hash: '$argon2id$ann' }, created_at: new Date('2026-01-02') },
+    { user_id: 2, data: { hash: '$argon2id$bob' }, created_at: new Date('2026-03-04') }
+  ].map(({ created_at: createdAt, ...row }) =>
+    ({ ...row, created_at: createdAt, kind: 'password', version: 1, last_used_at: null })))
+  t.strictSame(await sql(url, `SELECT column_name FROM information_schema.columns
+    WHERE table_name = 'users' AND column_name LIKE 'password%'`), [])
+})
+
+test('0005 makes no session fresh: each was authenticated when it began', async t => {
+  const url = await migrateFrom(t, 4, `INSERT INTO users (username, email) VALUES ('ann', 'a@example.com');
+    INSERT INTO refresh_tokens (user_id, id, created_at, expires_at, ip)
+    VALUES (1, gen_random_uuid(), now() - interval '3 h', now() + interval '1 h', '127.0.0.1')`)
+  const read = async () => await sql(url, `SELECT authenticated_at = created_at AS "fromCreation",
+    authenticated_at > now() - interval '1 min' AS fresh, amr FROM refresh_tokens ORDER BY created_at`)
+  t.strictSame(await read(), [{ fromCreation: true, fresh: false, amr: ['pwd'] }])
+  await sql(url, `INSERT INTO refresh_tokens (user_id, id, expires_at, ip)
+    VALUES (1, gen_random_uuid(), now() + interval '1 h', '127.0.0.1')`)
+  t.match(await read(), [{ fresh: false }, { fresh: true }])
+  for (const amr of ['{}', '{password}', '{pwd,NULL}']) {
+    await t.rejects(sql(url, 'UPDATE refresh_tokens SET amr = $1', [amr]), { code: '23514' }, amr)
+  }
+})
