@@ -9,6 +9,10 @@ export default [
     }
   },
   {
+    files: ['views/**/*.js'],
+    languageOptions: { globals: { history: 'readonly', location: 'readonly' } }
+  },
+  {
     files: ['src/**/*.ts', 'plugins/**/*.ts', 'routes/**/*.ts', 'sql/**/*.ts', 'test/**/*.ts'],
     plugins: { '@typescript-eslint': tseslint.plugin },
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
-import { purgeAuditEvents, purgeCounters, purgeMails, purgeNetworks, purgeSessions } from '../sql/housekeeping.ts'
+import {
+  purgeAuditEvents, purgeCounters, purgeEmailTokens, purgeMails, purgeNetworks, purgeSessions, purgeUnverifiedUsers
+} from '../sql/housekeeping.ts'
 import type { Config } from '../src/config/read-settings.ts'
 
 /** Rows per statement: few enough that no request waits noticeably for their locks. */
@@ -11,7 +13,7 @@ const PAUSE = 50
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Deletes expired sessions, counters, known networks, mails and audit events. @returns the number of rows */
+    /** Deletes what has expired. @returns the number of rows */
     purge (): Promise<number>
   }
 }
@@ -22,7 +24,9 @@ export default fp<{ config: Config }>(async function housekeeping (fastify, { co
     await sleep(ms, undefined, { signal: stopped.signal, ref: false }).catch(() => {})
   }
 
-  const statements = [purgeSessions(BATCH), purgeCounters(BATCH), purgeNetworks(BATCH), purgeMails(BATCH)]
+  const statements = [purgeSessions, purgeCounters, purgeNetworks, purgeMails, purgeEmailTokens]
+    .map(build => build(BATCH))
+  if (config.EMAIL_VERIFICATION === 'required') statements.push(purgeUnverifiedUsers(BATCH))
   if (config.AUDIT_RETENTION > 0) statements.push(purgeAuditEvents(BATCH, config.AUDIT_RETENTION))
 
   async function purge (): Promise<number> {

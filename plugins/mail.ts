@@ -18,6 +18,8 @@ export interface NewMail {
   userId?: number
   /** the variables of the templates, or what the preparer needs; never a secret */
   data?: Record<string, string>
+  /** whether MAIL_RECIPIENT_LIMIT applies; by default, if people other than the recipient can cause the kind */
+  isLimited?: boolean
 }
 
 /**
@@ -41,6 +43,11 @@ export interface Mail {
   prepare (kind: MailKind, preparer: Preparer): void
   /** Sends what is due now instead of at the next poll. */
   wake (): void
+  /**
+   * The same after a short random time, for requests whose response must not tell what they cause: otherwise the time of
+   * the next request could.
+   */
+  wakeLater (): void
 }
 
 declare module 'fastify' {
@@ -48,6 +55,9 @@ declare module 'fastify' {
     mail: Mail
   }
 }
+
+/** Milliseconds: many times as long as a request takes, and short for somebody who waits for a mail. */
+const MAX_WAKE_DELAY = 250
 
 /**
  * Sends the mails in the table `mails`. A mail is queued in the transaction of the change that it tells of, so it is
@@ -94,14 +104,15 @@ export default fp<{ config: Config }>(async function mail (fastify, { config }) 
     requireConfigured () {
       if (!outlet) throw new ApiError('NOT_CONFIGURED', 'MAIL_URL')
     },
-    async queue (on, { kind, recipient, userId = null, data = {} }) {
+    async queue (on, { kind, recipient, userId = null, data = {}, isLimited = kinds[kind].isLimited }) {
       if (!sender) return
-      const limit = kinds[kind].isLimited ? config.MAIL_RECIPIENT_LIMIT : 0
+      const limit = isLimited ? config.MAIL_RECIPIENT_LIMIT : 0
       await on.query(queueMail({ kind, recipient, userId, data }, limit))
       if (on === db) sender.wake()
     },
     prepare (kind, preparer) { preparers.set(kind, preparer) },
-    wake () { sender?.wake() }
+    wake () { sender?.wake() },
+    wakeLater () { setTimeout(() => { sender?.wake() }, Math.random() * MAX_WAKE_DELAY).unref() }
   })
   if (!sender) return
   // Not before: the plugins that register preparers load later.

@@ -10,6 +10,7 @@ import { clientAddress } from '../src/api/client-address.ts'
 import type { User } from '../src/api/users.ts'
 import { ApiError } from '../src/errors.ts'
 import { logSecurityEvent, type SecurityEvent } from '../src/telemetry/security-events.ts'
+import type { NewMail } from './mail.ts'
 import type { Tokens } from './sessions.ts'
 
 /**
@@ -21,15 +22,20 @@ export interface Users {
   changeRoles (id: number, roles: readonly Role[], request: FastifyRequest): Promise<User>
   setDisabled (id: number, disabled: boolean, request: FastifyRequest): Promise<User>
   endSessions (id: number, request: FastifyRequest): Promise<void>
+  /** Mails a link to reset the password to a user. */
+  resetPassword (id: number, request: FastifyRequest): Promise<void>
   remove (id: number, request: FastifyRequest): Promise<void>
   /**
    * Changes the caller's password, ends every session of the caller, the current one included, and opens a new one. An
    * attacker may share the current session.
+   * @param user whom a mail tells
    * @param verified the current password
    * @param hash of the new password
    * @throws ApiError PASSWORD_INVALID if the password was changed since
    */
-  changePassword (verified: CredentialVersion, hash: string, request: FastifyRequest): Promise<Tokens>
+  changePassword (
+    user: { email: string, username: string }, verified: CredentialVersion, hash: string, request: FastifyRequest
+  ): Promise<Tokens>
 }
 
 declare module 'fastify' {
@@ -42,6 +48,7 @@ interface Change {
   event: SecurityEvent
   /** run in this order */
   statements: Array<Statement<unknown>>
+  mail?: NewMail
   /** the changed user */
   result: User
   /** whether the user is no longer an enabled admin */
@@ -50,7 +57,7 @@ interface Change {
 }
 
 export default fp(async function users (fastify) {
-  const { sessionCache, sessions } = fastify
+  const { mail, sessionCache, sessions } = fastify
 
   async function change (id: number, request: FastifyRequest, plan: (user: User) => Change): Promise<User> {
     const changed = await request.db.transaction(async transaction => {
@@ -61,12 +68,14 @@ export default fp(async function users (fastify) {
       const planned = plan(user)
       if (planned.removesAdmin && user.isLastAdmin) throw new ApiError('LAST_ADMIN')
       for (const statement of planned.statements) await transaction.query(statement)
+      if (planned.mail) await mail.queue(transaction, planned.mail)
       const { event, detail } = planned
       const author = { actorId: request.caller.userId, ip: clientAddress(request) }
       await transaction.query(insertAuditEvent({ event, userId: id, detail, ...author }))
       return planned
     })
     sessionCache.invalidate(id)
+    mail.wake()
     logSecurityEvent(request, changed.event, { userId: id, actorId: request.caller.userId, ...changed.detail })
     return changed.result
   }
@@ -98,6 +107,17 @@ export default fp(async function users (fastify) {
       }))
     },
 
+    async resetPassword (id, request) {
+      await change(id, request, user => ({
+        event: 'authn_password_change',
+        statements: [],
+        mail: { kind: 'password-reset', recipient: user.email, userId: user.id, isLimited: false },
+        result: user,
+        removesAdmin: false,
+        detail: { requested: true }
+      }))
+    },
+
     async remove (id, request) {
       await change(id, request, user => ({
         event: 'user_deleted',
@@ -108,7 +128,7 @@ export default fp(async function users (fastify) {
       }))
     },
 
-    async changePassword (verified, hash, request) {
+    async changePassword ({ email: recipient, username }, verified, hash, request) {
       const { userId } = request.caller
       const tokens = await request.db.transaction(async transaction => {
         await fastify.recheck(transaction, request.caller, request.routeOptions.config.access)
@@ -118,11 +138,13 @@ export default fp(async function users (fastify) {
         await transaction.query(insertAuditEvent({ event: 'authn_password_change', userId, ...author }))
         const opened = changed && await sessions.open({ ...verified, ...changed }, request, transaction)
         if (!opened) throw new ApiError('PASSWORD_INVALID')
+        await mail.queue(transaction, { kind: 'password-changed', recipient, userId, data: { username } })
         return opened.tokens
       })
       sessionCache.invalidate(userId)
+      mail.wake()
       logSecurityEvent(request, 'authn_password_change', { userId })
       return tokens
     }
   })
-}, { name: 'users', fastify: '5.x', dependencies: ['deadline', 'guard', 'session-cache', 'sessions'] })
+}, { name: 'users', fastify: '5.x', dependencies: ['deadline', 'guard', 'mail', 'session-cache', 'sessions'] })

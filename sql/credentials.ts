@@ -42,11 +42,17 @@ export function passwordOf (
 export const credentialsByUsername = statement({
   name: 'credentials_by_username',
   text: `SELECT users.id, username, email, ${PASSWORD}, disabled_at IS NOT NULL AS disabled,
+      email_verified_at IS NOT NULL AS "emailVerified",
       EXISTS (SELECT FROM known_networks WHERE user_id = users.id AND network = $2::text
         AND last_seen_at > now() - ${NETWORK_KEPT}) AS "isKnown"
     FROM ${USERS} WHERE lower(username COLLATE "C") = lower($1::text COLLATE "C")`,
   values: (username: string, network: string) => [username, network],
-  row: Type.Object({ ...UserWithPassword.properties, disabled: Type.Boolean(), isKnown: Type.Boolean() })
+  row: Type.Object({
+    ...UserWithPassword.properties,
+    disabled: Type.Boolean(),
+    emailVerified: Type.Boolean(),
+    isKnown: Type.Boolean()
+  })
 })
 
 /** A signed-in user who must enter the password again. */
@@ -76,5 +82,31 @@ export const rehashPassword = statement({
   text: `UPDATE credentials SET data = jsonb_build_object('hash', $4::text)
     FROM (SELECT set_config('gatehouse.rehash', 'on', true)) AS announced WHERE ${SAME_VERSION}`,
   values: ({ userId, credentialId, version }: CredentialVersion, hash: string) => [userId, credentialId, version, hash],
+  row: Type.Object({})
+})
+
+/** Gives a user a password, in place of the current one if there is one. */
+export const setPassword = statement({
+  name: 'set_password',
+  text: `INSERT INTO credentials (user_id, kind, data)
+    VALUES ($1::bigint, 'password', jsonb_build_object('hash', $2::text))
+    ON CONFLICT (user_id) WHERE kind = 'password' DO UPDATE SET data = excluded.data`,
+  values: (userId: number, hash: string) => [userId, hash],
+  row: Type.Object({})
+})
+
+/** Locks a credential until the end of the transaction. Returns no row if it was changed since it was verified. */
+export const lockCredential = statement({
+  name: 'lock_credential',
+  text: `SELECT id FROM credentials WHERE ${SAME_VERSION} FOR SHARE`,
+  values: ({ userId, credentialId, version }: CredentialVersion) => [userId, credentialId, version],
+  row: Type.Object({ id: Type.String() })
+})
+
+/** Deletes every credential of a user. */
+export const deleteCredentials = statement({
+  name: 'delete_credentials',
+  text: 'DELETE FROM credentials WHERE user_id = $1::bigint',
+  values: (userId: number) => [userId],
   row: Type.Object({})
 })

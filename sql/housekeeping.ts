@@ -72,3 +72,19 @@ export const purgeMails = statement({
   values: (batch: number) => [batch],
   row
 })
+
+/** Deletes up to `batch` expired tokens of mails. */
+export const purgeEmailTokens = statement({
+  name: 'purge_email_tokens',
+  text: purge('email_tokens', 'expires_at <= now()', 'expires_at'),
+  values: (batch: number) => [batch],
+  row
+})
+
+/** Deletes up to `batch` users who have not verified their address in time. */
+export const purgeUnverifiedUsers = statement({
+  name: 'purge_unverified_users',
+  text: purge('users', 'unverified_until <= now()', 'unverified_until'),
+  values: (batch: number) => [batch],
+  row
+})

@@ -113,3 +113,22 @@ export const mailBacklog = statement({
   values: () => [],
   row: Type.Object({ count: Type.Integer(), age: Type.Integer() })
 })
+
+/** Ends the mails with a token that have yet to be sent for a user, or to one of some addresses, in any case. */
+export const dropTokenMails = statement({
+  name: 'drop_token_mails',
+  text: `UPDATE mails SET dropped_at = now() WHERE ${PENDING}
+    AND (user_id = $1::bigint
+      OR lower(recipient COLLATE "C") = ANY (SELECT lower(email COLLATE "C") FROM unnest($2::text[]) AS email))
+    AND kind IN ('verification', 'password-reset', 'email-change')`,
+  values: (userId: number, recipients: readonly string[]) => [userId, recipients],
+  row: Type.Object({})
+})
+
+/** Ends the mails that have yet to be sent to the former addresses of a user. */
+export const dropUndoMails = statement({
+  name: 'drop_undo_mails',
+  text: `UPDATE mails SET dropped_at = now() WHERE ${PENDING} AND user_id = $1::bigint AND kind = 'email-changed'`,
+  values: (userId: number) => [userId],
+  row: Type.Object({})
+})

@@ -27,6 +27,8 @@ export interface NewUser {
   email: string
   passwordHash: string
   roles: readonly Role[]
+  /** seconds after which the user is deleted unless the address is verified by then; kept without it */
+  unverifiedTtl?: number | undefined
 }
 
 /** The author of a new user, for the audit log; `actorId` is null unless the roles required an admin. */
@@ -43,7 +45,8 @@ interface Author {
 export const insertUser = statement({
   name: 'insert_user',
   text: `WITH created AS (
-      INSERT INTO users (username, email) VALUES ($1::text, $2::text) RETURNING id
+      INSERT INTO users (username, email, unverified_until)
+      VALUES ($1::text, $2::text, now() + make_interval(secs => $8::int)) RETURNING id
     ), protected AS (
       INSERT INTO credentials (user_id, kind, data)
       SELECT created.id, 'password', jsonb_build_object('hash', $3::text) FROM created
@@ -56,7 +59,10 @@ export const insertUser = statement({
     )
     SELECT id FROM created`,
   values: (user: NewUser, by: Author) =>
-    [user.username, user.email, user.passwordHash, user.roles.map(roleId), by.actorId, by.ip, { roles: user.roles }],
+    [
+      user.username, user.email, user.passwordHash, user.roles.map(roleId), by.actorId, by.ip, { roles: user.roles },
+      user.unverifiedTtl ?? null
+    ],
   row: Type.Object({ id: Type.Integer() })
 })
 

@@ -29,13 +29,14 @@ export const UserRow = Type.Object({
   username: Type.String(),
   email: Type.String(),
   roles: Roles,
+  emailVerified: Type.Boolean(),
   createdAt: Type.Date(),
   disabled: Type.Boolean()
 })
 
 /** The columns of a `UserRow`. */
 export const userColumns = `users.id, username, email, ${selectRoles('users.id')} AS roles,
-  users.created_at AS "createdAt", disabled_at IS NOT NULL AS disabled`
+  email_verified_at IS NOT NULL AS "emailVerified", users.created_at AS "createdAt", disabled_at IS NOT NULL AS disabled`
 
 export const userById = statement({
   name: 'user_by_id',

@@ -43,6 +43,13 @@ export const catalogue = {
     status: 403,
     message: 'Refresh token was expired. Please make a new signin request'
   },
+  EMAIL_NOT_VERIFIED: { status: 403, message: 'Please verify your e-mail address and try again.' },
+  TOKEN_INVALID: { status: 400, message: 'The link is invalid, was used or has expired.' },
+  CODE_INVALID: { status: 400, message: 'The code is wrong or has expired.' },
+  PROOF_REQUIRED: {
+    status: 400,
+    message: 'Sign in, or send the password of the user, to verify this address.'
+  },
   AUDIENCE_UNKNOWN: { status: 400, message: 'The audience is unknown. Use one that JWT_AUDIENCES lists.' },
   ACCESS_TOKEN_MISSING: { status: 403, message: 'No token provided!', headers: challenge },
   ACCESS_TOKEN_EXPIRED: { status: 401, message: 'Unauthorized! Access Token was expired!', headers: challenge },
@@ -116,3 +123,7 @@ export class ApiError extends Error {
     this.headers = options.headers
   }
 }
+
+/** Whether an error says that a request has no valid access token. */
+export const isTokenDenial = (error: unknown): boolean =>
+  error instanceof ApiError && error.code.startsWith('ACCESS_TOKEN_')

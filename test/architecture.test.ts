@@ -14,6 +14,7 @@ import {
   unusedCodes, wordFaults
 } from './support/architecture-rules.ts'
 import { columnFaults, describeColumns } from './support/columns.ts'
+import { MAIL_SETTINGS } from './support/mails.ts'
 import { collectRoutes, type DeclaredRoute } from './support/declared-routes.ts'
 import { filesUnder, parseSource, readSource, readText } from './support/source.ts'
 
@@ -150,7 +151,8 @@ test('plugins/README.md has one line for each plugin', async t => {
 
 test('a route file registers routes with access and a schema for every status they can send', async t => {
   const url = await createDatabase(t)
-  const { app, routes } = await collectRoutes(async () => await buildApp(configOf(url, { LOG_LEVEL: 'silent' })))
+  const { app, routes } = await collectRoutes(async () =>
+    await buildApp(configOf(url, { ...MAIL_SETTINGS, MAIL_URL: 'smtp://127.0.0.1:1', LOG_LEVEL: 'silent' })))
   t.teardown(async () => await app.close())
   for (const source of under('routes')) {
     const own = routes.filter(route => route.file === source.path)

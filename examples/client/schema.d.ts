@@ -144,6 +144,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/auth/email/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undoes a change of the address.
+         * @description Ends every session, makes the password and all pending links invalid, and mails a link to choose a new password to the restored address.
+         */
+        post: operations["postAuthEmailUndo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/email/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends a link and a code to verify an address.
+         * @description The response is the same for every address.
+         */
+        post: operations["postAuthEmailVerification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/email/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verifies an address, or confirms a new one.
+         * @description Proves that the user acts by an access token of the user, by `password`, or by `newPassword` for a user whose address was never verified: that ends every session and replaces the password.
+         */
+        post: operations["postAuthEmailVerify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/password/forgot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends a link and a code to reset the password.
+         * @description The response is the same for every address.
+         */
+        post: operations["postAuthPasswordForgot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/password/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a user a new password, and ends every session.
+         * @description The address counts as verified. If it never was before, everything that was set up for the user is removed.
+         */
+        post: operations["postAuthPasswordReset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/auth/reauthenticate": {
         parameters: {
             query?: never;
@@ -348,6 +448,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/users/me/email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Sends a link and a code to a new address of the caller.
+         * @description The address changes when it is confirmed. The response is the same if it belongs to another user, who is then told by mail.
+         */
+        put: operations["putUsersMeEmail"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/users/me/password": {
         parameters: {
             query?: never;
@@ -406,6 +526,26 @@ export interface paths {
          */
         put: operations["putUsersIdDisabled"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{id}/password-reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Mails a link to reset the password to a user.
+         * @description An admin never chooses a password.
+         */
+        post: operations["postUsersIdPasswordReset"];
         delete?: never;
         options?: never;
         head?: never;
@@ -848,7 +988,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description ACCOUNT_DISABLED: Account is disabled. */
+            /**
+             * @description ACCOUNT_DISABLED: Account is disabled.
+             *
+             *     EMAIL_NOT_VERIFIED: Please verify your e-mail address and try again.
+             */
             403: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -861,7 +1005,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCOUNT_DISABLED";
+                        code: "ACCOUNT_DISABLED" | "EMAIL_NOT_VERIFIED";
                     };
                 };
             };
@@ -1769,6 +1913,1018 @@ export interface operations {
             };
         };
     };
+    postAuthEmailUndo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                     */
+                    token: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                     */
+                    token: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example The e-mail address was restored, and a mail to choose a new password is on its way.
+                         * @enum {string}
+                         */
+                        message: "The e-mail address was restored, and a mail to choose a new password is on its way.";
+                    };
+                };
+            };
+            /**
+             * @description TOKEN_INVALID: The link is invalid, was used or has expired.
+             *
+             *     EMAIL_TAKEN: Failed! Email is already in use!
+             *
+             *     REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOKEN_INVALID" | "EMAIL_TAKEN" | "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    postAuthEmailVerification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description an e-mail address of at most 254 characters
+                     * @example alice@example.com
+                     */
+                    email: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description an e-mail address of at most 254 characters
+                     * @example alice@example.com
+                     */
+                    email: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example If this address has to be verified, a mail is on its way.
+                         * @enum {string}
+                         */
+                        message: "If this address has to be verified, a mail is on its way.";
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    postAuthEmailVerify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                     */
+                    token?: string;
+                    /**
+                     * @description an e-mail address of at most 254 characters
+                     * @example alice@example.com
+                     */
+                    email?: string;
+                    /**
+                     * @description six digits
+                     * @example 123456
+                     */
+                    code?: string;
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example correct horse
+                     */
+                    password?: string;
+                    /**
+                     * @description 8 to 256 characters
+                     * @example correct horse
+                     */
+                    newPassword?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                     */
+                    token?: string;
+                    /**
+                     * @description an e-mail address of at most 254 characters
+                     * @example alice@example.com
+                     */
+                    email?: string;
+                    /**
+                     * @description six digits
+                     * @example 123456
+                     */
+                    code?: string;
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example correct horse
+                     */
+                    password?: string;
+                    /**
+                     * @description 8 to 256 characters
+                     * @example correct horse
+                     */
+                    newPassword?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example The e-mail address was verified.
+                         * @enum {string}
+                         */
+                        message: "The e-mail address was verified.";
+                    };
+                };
+            };
+            /**
+             * @description TOKEN_INVALID: The link is invalid, was used or has expired.
+             *
+             *     CODE_INVALID: The code is wrong or has expired.
+             *
+             *     PROOF_REQUIRED: Sign in, or send the password of the user, to verify this address.
+             *
+             *     PASSWORD_WEAK: Failed! The password is one of the most common.
+             *
+             *     EMAIL_TAKEN: Failed! Email is already in use!
+             *
+             *     REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOKEN_INVALID" | "CODE_INVALID" | "PROOF_REQUIRED" | "PASSWORD_WEAK" | "EMAIL_TAKEN" | "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description PASSWORD_INVALID: Invalid Password!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        accessToken?: null;
+                        message: string;
+                        /** @enum {string} */
+                        code: "PASSWORD_INVALID" | "ACCESS_TOKEN_INVALID";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /**
+             * @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again.
+             *
+             *     TOO_MANY_REQUESTS: Too many requests. Please wait and try again.
+             */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "SIGNIN_THROTTLED" | "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description BUSY: Too many passwords are being verified. Please try again.
+             *
+             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BUSY" | "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    postAuthPasswordForgot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description an e-mail address of at most 254 characters
+                     * @example alice@example.com
+                     */
+                    email: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description an e-mail address of at most 254 characters
+                     * @example alice@example.com
+                     */
+                    email: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example If this address belongs to a user, a mail is on its way.
+                         * @enum {string}
+                         */
+                        message: "If this address belongs to a user, a mail is on its way.";
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    postAuthPasswordReset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                     */
+                    token?: string;
+                    /**
+                     * @description an e-mail address of at most 254 characters
+                     * @example alice@example.com
+                     */
+                    email?: string;
+                    /**
+                     * @description six digits
+                     * @example 123456
+                     */
+                    code?: string;
+                    /**
+                     * @description 8 to 256 characters
+                     * @example correct horse
+                     */
+                    newPassword: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                     */
+                    token?: string;
+                    /**
+                     * @description an e-mail address of at most 254 characters
+                     * @example alice@example.com
+                     */
+                    email?: string;
+                    /**
+                     * @description six digits
+                     * @example 123456
+                     */
+                    code?: string;
+                    /**
+                     * @description 8 to 256 characters
+                     * @example correct horse
+                     */
+                    newPassword: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example The password was reset. Please sign in.
+                         * @enum {string}
+                         */
+                        message: "The password was reset. Please sign in.";
+                    };
+                };
+            };
+            /**
+             * @description TOKEN_INVALID: The link is invalid, was used or has expired.
+             *
+             *     CODE_INVALID: The code is wrong or has expired.
+             *
+             *     PASSWORD_WEAK: Failed! The password is one of the most common.
+             *
+             *     REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOKEN_INVALID" | "CODE_INVALID" | "PASSWORD_WEAK" | "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description BUSY: Too many passwords are being verified. Please try again.
+             *
+             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BUSY" | "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
     postAuthReauthenticate: {
         parameters: {
             query?: never;
@@ -1955,6 +3111,8 @@ export interface operations {
              * @description BUSY: Too many passwords are being verified. Please try again.
              *
              *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
              */
             503: {
                 headers: {
@@ -1970,7 +3128,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "BUSY" | "DATABASE_UNAVAILABLE";
+                        code: "BUSY" | "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -3041,6 +4199,8 @@ export interface operations {
                              *     ]
                              */
                             roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                            /** @example true */
+                            emailVerified: boolean;
                             /**
                              * Format: date-time
                              * @example 2026-11-23T12:00:00.000Z
@@ -3226,6 +4386,8 @@ export interface operations {
                          *     ]
                          */
                         roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                        /** @example true */
+                        emailVerified: boolean;
                         /**
                          * Format: date-time
                          * @example 2026-11-23T12:00:00.000Z
@@ -3602,6 +4764,228 @@ export interface operations {
             };
         };
     };
+    putUsersMeEmail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description an e-mail address of at most 254 characters
+                     * @example alice@example.com
+                     */
+                    email: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description an e-mail address of at most 254 characters
+                     * @example alice@example.com
+                     */
+                    email: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example Please confirm the new address. A mail is on its way.
+                         * @enum {string}
+                         */
+                        message: "Please confirm the new address. A mail is on its way.";
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm your password and try again.
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                    };
+                };
+            };
+            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
     putUsersMePassword: {
         parameters: {
             query?: never;
@@ -3880,6 +5264,8 @@ export interface operations {
                          *     ]
                          */
                         roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                        /** @example true */
+                        emailVerified: boolean;
                         /**
                          * Format: date-time
                          * @example 2026-11-23T12:00:00.000Z
@@ -4294,6 +5680,8 @@ export interface operations {
                          *     ]
                          */
                         roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                        /** @example true */
+                        emailVerified: boolean;
                         /**
                          * Format: date-time
                          * @example 2026-11-23T12:00:00.000Z
@@ -4502,6 +5890,202 @@ export interface operations {
             };
         };
     };
+    postUsersIdPasswordReset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description a whole number above 0
+                 * @example 1
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example A mail to reset the password is on its way.
+                         * @enum {string}
+                         */
+                        message: "A mail to reset the password is on its way.";
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     ADMIN_REQUIRED: Require Admin Role!
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
+                    };
+                };
+            };
+            /** @description USER_NOT_FOUND: User Not found. */
+            404: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "USER_NOT_FOUND";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
     putUsersIdRoles: {
         parameters: {
             query?: never;
@@ -4573,6 +6157,8 @@ export interface operations {
                          *     ]
                          */
                         roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                        /** @example true */
+                        emailVerified: boolean;
                         /**
                          * Format: date-time
                          * @example 2026-11-23T12:00:00.000Z

@@ -64,6 +64,21 @@ export const AccessToken = Type.String({
 
 export const RefreshToken = Type.String({ maxLength: 512, pattern: '^[\\w.-]+$', examples: ['AQAAAAAAAAABAZq1'] })
 
+/** The token of a link in a mail. Any text: what is none is rejected like one that was used. */
+export const EmailToken = Type.String({
+  pattern: WELL_FORMED,
+  maxLength: 256,
+  description: 'a string of at most 256 characters',
+  examples: ['kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY']
+})
+
+export const EmailCode = Type.String({
+  pattern: '^[0-9 ]{1,16}$',
+  maxLength: 16,
+  description: 'six digits',
+  examples: ['123456']
+})
+
 export const Tokens = { accessToken: AccessToken, refreshToken: RefreshToken }
 
 export const Time = Type.String({ format: 'date-time', maxLength: 24, examples: ['2026-11-23T12:00:00.000Z'] })

@@ -9,6 +9,7 @@ export const OwnUserResponse = Type.Object({
   username: Username,
   email: Email,
   roles: Authorities,
+  emailVerified: Type.Boolean({ examples: [true] }),
   created: Time
 })
 
@@ -23,6 +24,7 @@ export interface User {
   username: string
   email: string
   roles: readonly Role[]
+  emailVerified: boolean
   createdAt: Date
   disabled: boolean
 }
@@ -33,6 +35,7 @@ export const toUserResponse = (user: User) => ({
   username: user.username,
   email: user.email,
   roles: user.roles.map(toAuthority),
+  emailVerified: user.emailVerified,
   created: user.createdAt.toISOString(),
   disabled: user.disabled
 })

@@ -54,6 +54,10 @@ export function readSettings (env: Record<string, string | undefined>): Settings
     for (const name of ['MAIL_FROM', 'PUBLIC_URL']) if (values[name] === undefined) faulty.add(name)
   }
   const faults = [...faulty].map(name => `${name} must be ${settingSchemas.get(name)?.expected}`)
+  // Otherwise nobody would be asked to verify an address, and nobody would have to.
+  if (values['EMAIL_VERIFICATION'] === 'required' && values['MAIL_URL'] === undefined) {
+    faults.push('MAIL_URL must be set if EMAIL_VERIFICATION is required')
+  }
   if (development) faults.push(...developmentFaults(env))
   if (faults.length > 0) throw new ConfigError(faults)
   return Value.Decode(settings, values)

@@ -9,6 +9,7 @@ FormatRegistry.Set('secret', isStrongSecret)
 FormatRegistry.Set('encryption-key', isStrongKey)
 FormatRegistry.Set('postgres-url', text => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
 FormatRegistry.Set('http-url', text => /^https?:\/\//.test(text) && URL.canParse(text))
+FormatRegistry.Set('link-url', text => /^https?:\/\//.test(text) && URL.canParse(text) && !text.includes('#'))
 FormatRegistry.Set('redis-url', text => /^rediss?:\/\//.test(text) && URL.canParse(text))
 FormatRegistry.Set('origin', text =>
   ['*', 'localhost'].includes(text) || (URL.canParse(text) && new URL(text).origin === text))

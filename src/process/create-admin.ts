@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { Value } from '@sinclair/typebox/value'
 import { rejectTaken } from '../../sql/sign-up.ts'
+import { userByEmail, verifyEmail } from '../../sql/user-emails.ts'
 import { buildApp } from '../app.ts'
 import { Email, Username } from '../api/fields.ts'
 import type { Config } from '../config/read-settings.ts'
@@ -64,13 +65,17 @@ export async function createAdmin (
   { username, email }: Names,
   { readPassword, stream }: { readPassword: () => Promise<string>, stream: LogStream }
 ): Promise<string> {
-  const app = await buildApp({ ...config, SIGNUP_ROLES: ['admin'] }, stream)
+  // Without mail: the service sends it, and whoever runs this command vouches for the address.
+  const { MAIL_URL, ...settings } = config
+  const app = await buildApp({ ...settings, SIGNUP_ROLES: ['admin'] }, stream)
   try {
     await rejectTaken(app.db, username, email)
     const payload = { username, email, password: await readPassword(), roles: ['admin'] }
     const response = await app.inject({ method: 'POST', url: '/api/auth/signup', payload })
     const { message } = response.json<{ message: string }>()
     if (response.statusCode !== 200) throw new Error(message)
+    const [user] = await app.db.query(userByEmail(email))
+    if (user) await app.db.query(verifyEmail(user.id))
     return message
   } finally {
     await app.close()

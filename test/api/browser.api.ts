@@ -3,11 +3,7 @@ import { test } from 'tap'
 import { roles } from '../../src/access.ts'
 import { PASSWORD } from '../support/app.ts'
 import { createFolder } from '../support/folder.ts'
-import { startDescribed } from './description.ts'
-
-// Without some of these, Chromium sends requests to other hosts at the start.
-const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync']
+import { QUIET, startDescribed } from './description.ts'
 
 test('on the page at /docs a person signs up, signs in, authorises and calls the test endpoints', async t => {
   const { origin } = await startDescribed(t, { SIGNUP_ROLES: [...roles] })

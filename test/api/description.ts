@@ -12,6 +12,10 @@ export const root = join(import.meta.dirname, '..', '..')
 /** The path of a program of the packages of test/api. */
 export const tool = (name: string): string => join(import.meta.dirname, 'node_modules', '.bin', name)
 
+// Without some of these, Chromium sends requests to other hosts at the start.
+export const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync']
+
 interface Result {
   code: number
   stdout: string

@@ -5,6 +5,7 @@ import { type Access, type Role, roles } from '../../src/access.ts'
 import { catalogue, type ErrorCode } from '../../src/errors.ts'
 import { configOf, createDatabase, PASSWORD, signUpBody, startApp, type TestApp } from '../support/app.ts'
 import { collectRoutes } from '../support/declared-routes.ts'
+import { MAIL_SETTINGS } from '../support/mails.ts'
 import { sessionEntry } from '../support/session.ts'
 
 // The access matrix: every route with every kind of caller.
@@ -17,14 +18,21 @@ interface Target {
   refreshToken: string
 }
 
+/** A service with every route. No server listens there, so no mail is sent. */
+const MAILING = { ...MAIL_SETTINGS, MAIL_URL: 'smtp://127.0.0.1:1' }
+
 type Row = [
   method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   url: string,
-  request?: (target: Target) => { url?: string, payload?: object },
+  /** `status` is what a caller with access gets, if it is not 200 */
+  request?: (target: Target) => { url?: string, payload?: object, status?: number },
   freshness?: 'fresh'
 ]
 
-// The requests that get 200 from a caller with access. Who has access is repeated here, not read from the routes.
+// No mail has sent this token. That it is invalid is found after the access was granted.
+const unknownToken = (fields: object = {}) => () => ({ payload: { token: 'x', ...fields }, status: 400 })
+
+// The requests that a caller with access sends. Who has access is repeated here, not read from the routes.
 const MATRIX: Record<Access, Row[]> = {
   public: [
     ['GET', '/'],
@@ -32,6 +40,16 @@ const MATRIX: Record<Access, Row[]> = {
     ['GET', '/api/test/all'],
     ['GET', '/health/live'],
     ['GET', '/health/ready'],
+    ['GET', '/email/verify'],
+    ['GET', '/email/undo'],
+    ['GET', '/password/reset'],
+    ['GET', '/assets/pages.css'],
+    ['GET', '/assets/pages.js'],
+    ['POST', '/api/auth/email/verification', ({ name }) => ({ payload: { email: `${name}@example.com` } })],
+    ['POST', '/api/auth/email/verify', unknownToken()],
+    ['POST', '/api/auth/email/undo', unknownToken()],
+    ['POST', '/api/auth/password/forgot', ({ name }) => ({ payload: { email: `${name}@example.com` } })],
+    ['POST', '/api/auth/password/reset', unknownToken({ newPassword: 'battery staple' })],
     ['POST', '/api/auth/signup', ({ name }) => ({ payload: signUpBody(`${name}x`) })],
     ['POST', '/api/auth/signin', ({ name }) => ({ payload: { username: name, password: PASSWORD } })],
     ['POST', '/api/auth/refreshtoken', ({ refreshToken }) => ({ payload: { refreshToken } })],
@@ -45,6 +63,7 @@ const MATRIX: Record<Access, Row[]> = {
     ['GET', '/api/users/me'],
     ['POST', '/api/auth/reauthenticate', () => ({ payload: { password: PASSWORD } })],
     ['PUT', '/api/users/me/password', () => ({ payload: { currentPassword: PASSWORD, newPassword: 'battery staple' } })],
+    ['PUT', '/api/users/me/email', ({ name }) => ({ payload: { email: `${name}@new.example.com` }, status: 202 }), 'fresh'],
     ['DELETE', '/api/users/me', () => ({ payload: { password: PASSWORD } }), 'fresh']
   ],
   moderator: [['GET', '/api/test/mod']],
@@ -53,6 +72,7 @@ const MATRIX: Record<Access, Row[]> = {
     ['GET', '/api/audit'],
     ['PUT', '/api/users/:id/roles', ({ id }) => ({ url: `/api/users/${id}/roles`, payload: { roles: ['moderator'] } }), 'fresh'],
     ['PUT', '/api/users/:id/disabled', ({ id }) => ({ url: `/api/users/${id}/disabled`, payload: { disabled: true } }), 'fresh'],
+    ['POST', '/api/users/:id/password-reset', ({ id }) => ({ url: `/api/users/${id}/password-reset`, status: 202 })],
     ['DELETE', '/api/users/:id/sessions', ({ id }) => ({ url: `/api/users/${id}/sessions` }), 'fresh'],
     ['DELETE', '/api/users/:id', ({ id }) => ({ url: `/api/users/${id}` }), 'fresh']
   ],
@@ -159,7 +179,7 @@ async function createCaller (
 
 test('every route has a row in the matrix, with the access and the freshness that it declares', async t => {
   const url = await createDatabase(t)
-  const { app, routes: declared } = await collectRoutes(async () => await buildApp(configOf(url, { LOG_LEVEL: 'silent' })))
+  const { app, routes: declared } = await collectRoutes(async () => await buildApp(configOf(url, { ...MAILING, LOG_LEVEL: 'silent' })))
   await app.close()
   // CORS's route for preflights belongs to a package.
   const found = declared.filter(({ file }) => file !== 'elsewhere')
@@ -171,7 +191,7 @@ test('every route has a row in the matrix, with the access and the freshness tha
 })
 
 test('every route admits exactly the callers that its access names', async t => {
-  const service = await startApp(t)
+  const service = await startApp(t, { ...MAILING, RATE_LIMIT_EMAIL: 0 })
   await service.signUp('root', ['admin'])
   let count = 0
   const createCell = async (caller: Caller) => ({
@@ -188,11 +208,11 @@ test('every route admits exactly the callers that its access names', async t => 
         const outcome = expected(access, freshness, caller)
         const reused = outcome === 200 ? undefined : rejected.get(caller)
         const { target, headers, sessionId } = reused ?? await createCell(caller)
-        const { url = pattern.replace(':id', sessionId), payload } = request?.(target) ?? {}
+        const { url = pattern.replace(':id', sessionId), payload, status: granted = 200 } = request?.(target) ?? {}
         const response = await service.app.inject({ method, url, headers, ...payload && { payload } })
         const title = `${method} ${pattern} for ${caller}`
         if (outcome === 200) {
-          t.equal(response.statusCode, 200, title)
+          t.equal(response.statusCode, granted, title)
         } else {
           const { status, message } = catalogue[outcome]
           t.strictSame([response.statusCode, response.json()], [status, { message, code: outcome }], title)

@@ -22,7 +22,8 @@ const SignedIn = Type.Object({
 })
 
 export default (async (fastify, { config }) => {
-  const { passwords, sessions } = fastify
+  const { mail, passwords, sessions } = fastify
+  const isRequired = mail.isConfigured && config.EMAIL_VERIFICATION === 'required'
 
   /** The user with this username and password. @throws ApiError */
   async function verifyCredentials (request: FastifyRequest, username: string, password: string) {
@@ -41,6 +42,7 @@ export default (async (fastify, { config }) => {
       logSecurityEvent(request, 'authn_login_fail', { userId: user.id, reason: 'disabled' })
       throw new ApiError('ACCOUNT_DISABLED')
     }
+    if (isRequired && !user.emailVerified) throw new ApiError('EMAIL_NOT_VERIFIED')
     const rehashed = await passwords.rehash(stored.hash, password, network)
     if (rehashed) await request.db.query(rehashPassword(stored, rehashed))
     return { user, verified: stored }
@@ -51,7 +53,7 @@ export default (async (fastify, { config }) => {
       access: 'public',
       action: 'sign_in',
       errors: [
-        'USER_NOT_FOUND', 'PASSWORD_INVALID', 'ACCOUNT_DISABLED', 'SIGNIN_THROTTLED', 'TOO_MANY_REQUESTS', 'BUSY'
+        'USER_NOT_FOUND', 'PASSWORD_INVALID', 'ACCOUNT_DISABLED', 'EMAIL_NOT_VERIFIED', 'SIGNIN_THROTTLED', 'TOO_MANY_REQUESTS', 'BUSY'
       ],
       rateLimit: perMinute(config.RATE_LIMIT_SIGNIN)
     },

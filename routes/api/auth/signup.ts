@@ -8,7 +8,7 @@ import { clientAddress, clientNetwork } from '../../../src/api/client-address.ts
 import { Email, Message, newPassword, Username } from '../../../src/api/fields.ts'
 import { RoleList, toRoles } from '../../../src/api/roles.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
-import { ApiError } from '../../../src/errors.ts'
+import { ApiError, isTokenDenial } from '../../../src/errors.ts'
 import { createQuietLog, logSecurityEvent } from '../../../src/telemetry/security-events.ts'
 import type { SessionEntry } from '../../../src/tokens/session-cache.ts'
 
@@ -22,10 +22,12 @@ const registered = { message: 'User was registered successfully!' }
 
 /** Whether `identify` or `recheck` denied the caller. */
 const isDenied = (error: unknown): boolean =>
-  error instanceof ApiError && (error.code.startsWith('ACCESS_TOKEN_') || error.code === 'ADMIN_REQUIRED')
+  isTokenDenial(error) || (error instanceof ApiError && error.code === 'ADMIN_REQUIRED')
 
 export default (async (fastify, { config }) => {
-  const { passwords } = fastify
+  const { mail, passwords } = fastify
+  const isVerifying = mail.isConfigured && config.EMAIL_VERIFICATION !== 'off'
+  const unverifiedTtl = isVerifying && config.EMAIL_VERIFICATION === 'required' ? config.UNVERIFIED_TTL : undefined
   const logQuietly = createQuietLog()
 
   // Existing front-ends send their access token, often an expired one, at sign-up too. It is verified only if a role
@@ -45,14 +47,21 @@ export default (async (fastify, { config }) => {
     return new ApiError('ROLE_NOT_OPEN', role)
   }
 
-  /** Creates a user, after checking again that the admin who assigns the roles, if one is required, still is one. */
+  /**
+   * Creates a user, after checking again that the admin who assigns the roles, if one is required, still is one, and
+   * asks the user to verify the address.
+   */
   async function create (user: NewUser, admin: SessionEntry | undefined, request: FastifyRequest) {
     const insert = insertUser(user, { actorId: admin?.userId ?? null, ip: clientAddress(request) })
-    if (!admin) return await request.db.query(insert)
-    return await request.db.transaction(async transaction => {
-      await fastify.recheck(transaction, admin, 'admin')
-      return await transaction.query(insert)
+    if (!admin && !isVerifying) return await request.db.query(insert)
+    const created = await request.db.transaction(async transaction => {
+      if (admin) await fastify.recheck(transaction, admin, 'admin')
+      const rows = await transaction.query(insert)
+      await mail.queue(transaction, { kind: 'verification', recipient: user.email })
+      return rows
     })
+    mail.wake()
+    return created
   }
 
   fastify.post('/signup', {
@@ -88,7 +97,7 @@ export default (async (fastify, { config }) => {
     await rejectTaken(request.db, username, email)
     const passwordHash = await passwords.hash(password, clientNetwork(request))
     try {
-      const [user] = await create({ username, email, passwordHash, roles }, admin, request)
+      const [user] = await create({ username, email, passwordHash, roles, unverifiedTtl }, admin, request)
       logSecurityEvent(request, 'user_created', { userId: user?.id, actorId: admin?.userId ?? null, roles })
     } catch (error) {
       if (closed && isDenied(error)) throw notOpen(request, closed)

@@ -7,6 +7,7 @@ import { toUserResponse, UserResponse } from '../../../src/api/users.ts'
 import { ApiError } from '../../../src/errors.ts'
 
 const sessionsEnded = { message: 'The sessions were ended.' }
+const resetMailed = { message: 'A mail to reset the password is on its way.' }
 const deleted = { message: 'The user was deleted.' }
 
 const params = Type.Object({ id: Id })
@@ -44,6 +45,21 @@ export default (async fastify => {
     }
   }, async request =>
     toUserResponse(await users.setDisabled(request.params.id, request.body.disabled, request)))
+
+  fastify.post('/:id/password-reset', {
+    config: { access: 'admin', errors: ['USER_NOT_FOUND', 'NOT_CONFIGURED'] },
+    schema: {
+      summary: 'Mails a link to reset the password to a user.',
+      description: 'An admin never chooses a password.',
+      params,
+      response: { 202: Message(resetMailed.message) }
+    }
+  }, async (request, reply) => {
+    fastify.mail.requireConfigured()
+    await users.resetPassword(request.params.id, request)
+    reply.code(202)
+    return resetMailed
+  })
 
   fastify.delete('/:id/sessions', {
     config: { access: 'admin', freshness: true, errors: ['USER_NOT_FOUND'] },

@@ -45,7 +45,7 @@ export default (async (fastify, { config }) => {
     const { currentPassword, newPassword: next } = request.body
     const verified = await reauthentication.verifyPassword(caller, currentPassword, request, 'authn_password_change_fail')
     const hash = await passwords.hash(next, clientNetwork(request))
-    return { ...changed, ...await users.changePassword(verified, hash, request) }
+    return { ...changed, ...await users.changePassword(caller, verified, hash, request) }
   })
 
   fastify.delete('/me', {

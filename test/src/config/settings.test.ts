@@ -52,6 +52,9 @@ const COMMON = {
   PASSWORD_MIN_LENGTH: 8,
   PRODUCT_NAME: 'gatehouse',
   MAIL_RECIPIENT_LIMIT: 5,
+  EMAIL_VERIFICATION: 'optional',
+  UNVERIFIED_TTL: 604800,
+  RATE_LIMIT_EMAIL: 20,
   SIGNIN_MAX_FAILURES: 10,
   SIGNIN_DELAY: 30,
   SIGNIN_DELAY_MAX: 900,
@@ -156,6 +159,13 @@ test('every setting is read from text', async t => {
     PRODUCT_NAME: 'Shop & Co',
     MAIL_TEMPLATES: '/templates',
     MAIL_RECIPIENT_LIMIT: '0',
+    EMAIL_VERIFICATION: 'required',
+    UNVERIFIED_TTL: '86400',
+    RATE_LIMIT_EMAIL: '5',
+    MAIL_LINK_VERIFICATION: 'https://app.example.com/welcome',
+    MAIL_LINK_EMAIL_CHANGE: 'https://app.example.com/confirm',
+    MAIL_LINK_PASSWORD_RESET: 'https://app.example.com/reset',
+    MAIL_LINK_UNDO: 'https://app.example.com/undo',
     SIGNIN_MAX_FAILURES: '5',
     SIGNIN_DELAY: '1',
     SIGNIN_DELAY_MAX: '60',
@@ -213,6 +223,13 @@ test('every setting is read from text', async t => {
     PASSWORD_MIN_LENGTH: 15,
     PASSWORD_BREACHED_DIR: '/breached',
     MAIL_RECIPIENT_LIMIT: 0,
+    EMAIL_VERIFICATION: 'required',
+    UNVERIFIED_TTL: 86400,
+    RATE_LIMIT_EMAIL: 5,
+    MAIL_LINK_VERIFICATION: 'https://app.example.com/welcome',
+    MAIL_LINK_EMAIL_CHANGE: 'https://app.example.com/confirm',
+    MAIL_LINK_PASSWORD_RESET: 'https://app.example.com/reset',
+    MAIL_LINK_UNDO: 'https://app.example.com/undo',
     SIGNIN_MAX_FAILURES: 5,
     SIGNIN_DELAY: 1,
     SIGNIN_DELAY_MAX: 60,
@@ -252,6 +269,8 @@ test('each fault names its setting and what is expected', async t => {
       'https://auth.example.com/', 'https://auth.example.com?a', 'https://auth.example.com#a', 'https://u@auth.example.com'],
     ['PRODUCT_NAME', 'a name of at most 64 characters', 'a\nb', 'a'.repeat(65)],
     ['MAIL_RECIPIENT_LIMIT', 'a whole number from 0 to 1000', '-1'],
+    ['EMAIL_VERIFICATION', 'one of off, optional, required', 'on'],
+    ['MAIL_LINK_UNDO', 'a URL such as https://app.example.com/page (no fragment)', 'app.example.com', 'https://app.example.com/#/undo'],
     ['MAX_SESSIONS_PER_USER', 'a whole number from 1 to 10000', '0'],
     ['WORKERS', 'a whole number from 1 to 256, or auto', '0', '257', 'AUTO', 'many'],
     ['LOG_LEVEL', 'one of fatal, error, warn, info, debug, trace, silent', 'loud', 'INFO'],
@@ -317,4 +336,12 @@ test('the length of a secret counts bytes, not characters', async t => {
 
 test('CORS_ORIGIN takes the words * and localhost', async t => {
   for (const CORS_ORIGIN of ['*', 'localhost']) t.strictSame(readSettings({ CORS_ORIGIN }).CORS_ORIGIN, [CORS_ORIGIN])
+})
+
+test('EMAIL_VERIFICATION=required needs mail', async t => {
+  const settings = { DATABASE_URL: 'postgres://localhost/gatehouse', JWT_SECRET: SECRET, EMAIL_VERIFICATION: 'required' }
+  t.throws(() => readSettings(settings),
+    { message: 'Invalid configuration:\n  - MAIL_URL must be set if EMAIL_VERIFICATION is required' })
+  const mail = { MAIL_URL: 'smtps://mail.example.com', MAIL_FROM: 'a@example.com', PUBLIC_URL: 'https://auth.example.com' }
+  t.equal(readSettings({ ...settings, ...mail }).EMAIL_VERIFICATION, 'required')
 })

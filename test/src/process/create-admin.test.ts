@@ -21,6 +21,7 @@ test('creates an admin who can sign in, although the role is not open to sign-up
     JOIN user_roles ON user_id = users.id JOIN roles ON roles.id = role_id`),
   [{ username: 'ann', email: 'ann@example.com', role: 'admin' }])
 
+  t.strictSame(await sql(url, 'SELECT email_verified_at IS NOT NULL AS verified FROM users'), [{ verified: true }])
   const { post } = await startApp(t, { DATABASE_URL: url })
   const response = await post('/api/auth/signin', { username: 'ann', password: PASSWORD })
   t.equal(response.status, 200)

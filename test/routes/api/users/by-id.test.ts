@@ -16,7 +16,7 @@ test('GET /api/users/:id returns a user to moderators and admins only', async t 
     t.equal(response.status, 200)
     const { created, ...user } = response.json<{ created: string }>()
     t.equal(new Date(created).toISOString(), created)
-    t.strictSame(user, { id: 1, username: 'user', email: 'user@example.com', roles: ['ROLE_USER'], disabled: false })
+    t.strictSame(user, { id: 1, username: 'user', email: 'user@example.com', roles: ['ROLE_USER'], emailVerified: false, disabled: false })
   }
 })
 
@@ -58,7 +58,7 @@ test('granted and revoked roles apply to the next request with an existing token
   const response = await put('2/roles', { roles: ['moderator', 'user', 'moderator'] })
   t.equal(response.status, 200)
   const { created, ...user } = response.json<UserBody>()
-  t.strictSame(user, { id: 2, username: 'alice', email: 'alice@example.com', roles: ['ROLE_USER', 'ROLE_MODERATOR'], disabled: false })
+  t.strictSame(user, { id: 2, username: 'alice', email: 'alice@example.com', roles: ['ROLE_USER', 'ROLE_MODERATOR'], emailVerified: false, disabled: false })
   t.equal(new Date(created).toISOString(), created)
   t.equal(await statusAt('mod'), 200)
   t.strictSame((await put('2/roles', { roles: [] })).json<UserBody>().roles, [])

@@ -24,13 +24,14 @@ async function directory (t: Test, names: string[]) {
 test('a page has users in the order of their ids, with all fields', async t => {
   const { service, get } = await directory(t, ['bob'])
   await service.sql('UPDATE users SET disabled_at = now() WHERE username = \'bob\'')
+  await service.sql('UPDATE users SET email_verified_at = now() WHERE username = \'ada\'')
   const response = await get('')
   t.equal(response.status, 200)
   t.equal(response.headers['cache-control'], 'no-store')
   const rows = await service.sql<{ created_at: Date }>('SELECT created_at FROM users ORDER BY id')
   const created = rows.map(row => row.created_at.toISOString())
-  const ada = { id: 1, username: 'ada', email: 'ada@example.com', roles: ['ROLE_USER', 'ROLE_ADMIN'], disabled: false }
-  const bob = { id: 2, username: 'bob', email: 'bob@example.com', roles: ['ROLE_USER'], disabled: true }
+  const ada = { id: 1, username: 'ada', email: 'ada@example.com', roles: ['ROLE_USER', 'ROLE_ADMIN'], emailVerified: true, disabled: false }
+  const bob = { id: 2, username: 'bob', email: 'bob@example.com', roles: ['ROLE_USER'], emailVerified: false, disabled: true }
   t.strictSame(response.body, { users: [{ ...ada, created: created[0] }, { ...bob, created: created[1] }], next: null })
 })
 

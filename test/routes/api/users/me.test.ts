@@ -13,7 +13,7 @@ test('a caller gets their own user', async t => {
   t.equal(response.status, 200)
   t.equal(response.headers['cache-control'], 'no-store')
   const { created, ...user } = response.json<{ created: string }>()
-  t.strictSame(user, { id: 1, username: 'alice', email: 'alice@example.com', roles: ['ROLE_USER', 'ROLE_ADMIN'] })
+  t.strictSame(user, { id: 1, username: 'alice', email: 'alice@example.com', roles: ['ROLE_USER', 'ROLE_ADMIN'], emailVerified: false })
   t.equal(new Date(created).toISOString(), created)
 })
 

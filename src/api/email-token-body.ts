@@ -1,0 +1,21 @@
+import { Type } from '@sinclair/typebox'
+import { ApiError } from '../errors.ts'
+import { Email, EmailCode, EmailToken } from './fields.ts'
+
+/** The fields that present the token of a mail: `token`, or `email` and `code`. */
+export const presentedFields = {
+  token: Type.Optional(EmailToken),
+  email: Type.Optional(Email),
+  code: Type.Optional(EmailCode)
+}
+
+/** @throws ApiError VALIDATION_FAILED unless exactly one of the two is given */
+export function presentedIn (
+  { token, email, code }: { token?: string, email?: string, code?: string }
+): { token: string } | { email: string, code: string } {
+  if (token !== undefined && email === undefined && code === undefined) return { token }
+  if (token === undefined && email !== undefined && code !== undefined) {
+    return { email, code: code.replaceAll(' ', '') }
+  }
+  throw new ApiError('VALIDATION_FAILED', 'either token, or email and code, is required')
+}

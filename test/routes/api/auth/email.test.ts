@@ -1,0 +1,301 @@
+import { test } from 'tap'
+import { PASSWORD, signUpBody, startApp, type TestApp } from '../../../support/app.ts'
+import { openMailbox, signUpVerified } from '../../../support/mailbox.ts'
+
+const REQUESTED = { message: 'If this address has to be verified, a mail is on its way.' }
+const VERIFIED = { message: 'The e-mail address was verified.' }
+const UNDONE = { message: 'The e-mail address was restored, and a mail to choose a new password is on its way.' }
+const TOKEN_INVALID = { message: 'The link is invalid, was used or has expired.', code: 'TOKEN_INVALID' }
+const PROOF_REQUIRED = { message: 'Sign in, or send the password of the user, to verify this address.', code: 'PROOF_REQUIRED' }
+const NEW = 'battery staple'
+
+const verify = async (service: TestApp, body: object, accessToken?: string) =>
+  await service.post('/api/auth/email/verify', body, accessToken === undefined ? {} : { 'x-access-token': accessToken })
+
+const changeTo = async (service: TestApp, accessToken: string, email: string) =>
+  await service.as(accessToken, 'PUT', '/api/users/me/email', { email })
+
+const me = async (service: TestApp, accessToken: string) =>
+  (await service.as(accessToken, 'GET', '/api/users/me')).body
+
+/** A new user who has not verified the address, signed in, and the mail of the sign-up. */
+async function signUpBob (box: Awaited<ReturnType<typeof openMailbox>>) {
+  await box.post('/api/auth/signup', signUpBody('bob'))
+  return { ...await box.signIn('bob'), letter: await box.letter('bob@example.com') }
+}
+
+test('a sign-up is asked to verify the address, and does so with a living session', async t => {
+  const box = await openMailbox(t)
+  const { accessToken, refreshToken, letter: { page, fields, token, subject } } = await signUpBob(box)
+  t.equal(subject, 'Confirm your e-mail address for gatehouse')
+  t.equal(page, 'https://auth.example.com/email/verify')
+  t.strictSame(fields, { token, purpose: 'verification', username: 'bob', email: 'bob@example.com' })
+  t.match(await me(box, accessToken), { emailVerified: false })
+  const response = await verify(box, { token }, accessToken)
+  t.strictSame([response.status, response.body], [200, VERIFIED])
+  t.match(await me(box, accessToken), { emailVerified: true })
+  t.equal((await box.post('/api/auth/refreshtoken', { refreshToken })).status, 200, 'everything is kept')
+  t.strictSame((await verify(box, { token }, accessToken)).body, TOKEN_INVALID, 'a link works once')
+  t.strictSame(await box.sql('SELECT detail FROM audit_events WHERE event = \'user_updated\''),
+    [{ detail: { email: 'verified', takenOver: false } }])
+})
+
+test('the password proves that the user acts as well, and a wrong one leaves the link valid', async t => {
+  const box = await openMailbox(t)
+  const { accessToken, letter: { code, token } } = await signUpBob(box)
+  const wrong = await verify(box, { token, password: 'wrong' })
+  t.match([wrong.status, wrong.body], [401, { code: 'PASSWORD_INVALID' }])
+  t.strictSame((await verify(box, { email: 'bob@example.com', code, password: PASSWORD })).body, VERIFIED)
+  t.match(await me(box, accessToken), { emailVerified: true })
+})
+
+test('the mailbox alone verifies nothing', async t => {
+  const box = await openMailbox(t)
+  const { letter: { token, code } } = await signUpBob(box)
+  await signUpVerified(box, 'eve')
+  const eve = await box.signIn('eve')
+  for (const response of [
+    await verify(box, { token }), await verify(box, { email: 'bob@example.com', code }),
+    await verify(box, { token }, 'x.y.z'), await verify(box, { token }, eve.accessToken)
+  ]) t.strictSame([response.status, response.body], [400, PROOF_REQUIRED])
+  t.strictSame(await box.sql('SELECT email_verified_at FROM users WHERE username = \'bob\''), [{ email_verified_at: null }])
+  t.strictSame((await verify(box, { token, password: PASSWORD })).body, VERIFIED, 'the link stays valid')
+})
+
+test('the owner of the mailbox takes over a user whose address was never verified', async t => {
+  const box = await openMailbox(t)
+  const squatter = await signUpBob(box)
+  await changeTo(box, squatter.accessToken, 'mallory@example.com')
+  const pending = await box.letter('mallory@example.com')
+  t.strictSame((await verify(box, { token: squatter.letter.token, newPassword: NEW })).body, VERIFIED)
+  t.equal((await box.as(squatter.accessToken, 'GET', '/api/users/me')).status, 401)
+  t.equal((await box.post('/api/auth/refreshtoken', { refreshToken: squatter.refreshToken })).status, 403)
+  t.equal((await box.post('/api/auth/signin', { username: 'bob', password: PASSWORD })).status, 401)
+  t.equal((await box.post('/api/auth/signin', { username: 'bob', password: NEW })).status, 200)
+  t.strictSame((await verify(box, { token: pending.token, password: NEW })).body, TOKEN_INVALID)
+})
+
+test('a new password is no proof for a verified user, nor for a new address', async t => {
+  const box = await openMailbox(t)
+  await signUpVerified(box, 'alice')
+  const { accessToken } = await box.signIn('alice')
+  await changeTo(box, accessToken, 'alice@new.example.com')
+  const { token } = await box.letter('alice@new.example.com')
+  t.strictSame((await verify(box, { token, newPassword: NEW })).body, PROOF_REQUIRED)
+  t.match(await me(box, accessToken), { email: 'alice@example.com' })
+})
+
+test('another mail is sent on request, unless the address is verified or unknown', async t => {
+  const box = await openMailbox(t)
+  const { letter } = await signUpBob(box)
+  await signUpVerified(box, 'alice')
+  for (const email of ['Bob@example.com', 'alice@example.com', 'nobody@example.com']) {
+    const response = await box.post('/api/auth/email/verification', { email })
+    t.strictSame([response.status, response.body], [200, REQUESTED], email)
+  }
+  await box.settled()
+  t.strictSame(box.server.mails.map(({ to }) => to), [['bob@example.com'], ['bob@example.com']])
+  t.strictSame((await verify(box, { token: letter.token, password: PASSWORD })).body, TOKEN_INVALID, 'the first link is void')
+})
+
+test('a new address takes effect when it is confirmed, and the old one is told how to undo it', async t => {
+  const box = await openMailbox(t)
+  await signUpVerified(box, 'alice')
+  const session = await box.signIn('alice')
+  const response = await changeTo(box, session.accessToken, 'alice@new.example.com')
+  t.strictSame([response.status, response.body], [202, { message: 'Please confirm the new address. A mail is on its way.' }])
+  t.match(await me(box, session.accessToken), { email: 'alice@example.com' })
+  const { token, page, fields } = await box.letter('alice@new.example.com')
+  t.equal(page, 'https://auth.example.com/email/verify')
+  t.strictSame(fields, { token, purpose: 'email-change', username: 'alice', email: 'alice@new.example.com' })
+  t.strictSame((await verify(box, { token }, session.accessToken)).body, VERIFIED)
+  t.match(await me(box, session.accessToken), { email: 'alice@new.example.com', emailVerified: true })
+
+  const undo = await box.letter('alice@example.com')
+  t.equal(undo.page, 'https://auth.example.com/email/undo')
+  t.strictSame(await box.sql('SELECT purpose, (expires_at - created_at)::text AS life, code_hash FROM email_tokens'),
+    [{ purpose: 'undo', life: '7 days', code_hash: null }])
+  const undone = await box.post('/api/auth/email/undo', { token: undo.token })
+  t.strictSame([undone.status, undone.body], [200, UNDONE])
+  t.equal((await box.as(session.accessToken, 'GET', '/api/users/me')).status, 401)
+  t.equal((await box.post('/api/auth/signin', { username: 'alice', password: PASSWORD })).status, 401, 'the password is void')
+  t.strictSame(await box.sql('SELECT email, email_verified_at IS NOT NULL AS verified FROM users'),
+    [{ email: 'alice@example.com', verified: true }])
+  t.strictSame((await box.post('/api/auth/email/undo', { token: undo.token })).body, TOKEN_INVALID)
+  const reset = await box.letter('alice@example.com', 2)
+  t.equal((await box.post('/api/auth/password/reset', { token: reset.token, newPassword: NEW })).status, 200)
+  t.equal((await box.post('/api/auth/signin', { username: 'alice', password: NEW })).status, 200)
+})
+
+test('the first address can be restored after two changes, and after a password reset in between', async t => {
+  const box = await openMailbox(t)
+  await signUpVerified(box, 'alice')
+  const { accessToken } = await box.signIn('alice')
+  for (const next of ['one@evil.example.com', 'two@evil.example.com']) {
+    await changeTo(box, accessToken, next)
+    await verify(box, { token: (await box.letter(next)).token }, accessToken)
+  }
+  const undo = await box.letter('alice@example.com')
+  const other = await box.letter('one@evil.example.com', 2)
+  await box.post('/api/auth/password/forgot', { email: 'two@evil.example.com' })
+  const reset = await box.letter('two@evil.example.com', 2)
+  t.equal((await box.post('/api/auth/password/reset', { token: reset.token, newPassword: NEW })).status, 200)
+  t.strictSame((await box.post('/api/auth/email/undo', { token: undo.token })).body, UNDONE)
+  t.strictSame((await box.post('/api/auth/email/undo', { token: other.token })).body, TOKEN_INVALID)
+  t.strictSame(await box.sql('SELECT email FROM users'), [{ email: 'alice@example.com' }])
+})
+
+test('an address that was never verified gets no link to undo its change', async t => {
+  const box = await openMailbox(t)
+  const { accessToken } = await signUpBob(box)
+  await changeTo(box, accessToken, 'bob@new.example.com')
+  await verify(box, { token: (await box.letter('bob@new.example.com')).token }, accessToken)
+  await box.settled()
+  t.equal(box.lettersTo('bob@example.com').length, 1, 'the mail of the sign-up')
+})
+
+test('a former address that somebody else has registered meanwhile is restored if it was not verified', async t => {
+  const box = await openMailbox(t)
+  await signUpVerified(box, 'alice')
+  const { accessToken } = await box.signIn('alice')
+  const move = async (email: string) => {
+    await changeTo(box, accessToken, email)
+    await verify(box, { token: (await box.letter(email)).token }, accessToken)
+  }
+  await move('alice@new.example.com')
+  const undo = await box.letter('alice@example.com')
+  await box.post('/api/auth/signup', { ...signUpBody('squatter'), email: 'alice@example.com' })
+  await box.sql('UPDATE users SET email_verified_at = now() WHERE username = \'squatter\'')
+  const taken = await box.post('/api/auth/email/undo', { token: undo.token })
+  t.match([taken.status, taken.body], [400, { code: 'EMAIL_TAKEN' }])
+  await box.sql('UPDATE users SET email_verified_at = NULL WHERE username = \'squatter\'')
+  t.strictSame((await box.post('/api/auth/email/undo', { token: undo.token })).body, UNDONE)
+  t.strictSame(await box.sql('SELECT username, email FROM users'), [{ username: 'alice', email: 'alice@example.com' }])
+})
+
+test('a taken address gets the same response, and its owner is told', async t => {
+  const box = await openMailbox(t)
+  await signUpVerified(box, 'alice')
+  await signUpVerified(box, 'eve')
+  const { accessToken } = await box.signIn('eve')
+  const free = await changeTo(box, accessToken, 'eve@new.example.com')
+  const taken = await changeTo(box, accessToken, 'Alice@example.com')
+  t.strictSame([taken.status, taken.body], [free.status, free.body])
+  t.equal((await box.letter('alice@example.com')).subject, 'Your e-mail address is already in use for gatehouse')
+  t.equal(box.lettersTo('alice@example.com')[0]?.token, '')
+})
+
+test('an address that is taken before the change is confirmed is rejected', async t => {
+  const box = await openMailbox(t)
+  await signUpVerified(box, 'alice')
+  const { accessToken } = await box.signIn('alice')
+  await changeTo(box, accessToken, 'bob@example.com')
+  const { token } = await box.letter('bob@example.com')
+  await box.signUp('bob')
+  const response = await verify(box, { token }, accessToken)
+  t.match([response.status, response.body], [400, { code: 'EMAIL_TAKEN' }])
+  t.match(await me(box, accessToken), { email: 'alice@example.com' })
+})
+
+test('a link is void once the address was changed by hand', async t => {
+  const box = await openMailbox(t)
+  const { accessToken, letter } = await signUpBob(box)
+  await box.post('/api/auth/password/forgot', { email: 'bob@example.com' })
+  const reset = await box.letter('bob@example.com', 2)
+  await box.sql('UPDATE users SET email = \'robert@example.com\'')
+  t.strictSame((await verify(box, { token: letter.token }, accessToken)).body, TOKEN_INVALID)
+  t.strictSame((await box.post('/api/auth/password/reset', { token: reset.token, newPassword: NEW })).body, TOKEN_INVALID)
+})
+
+test('a proof that is withdrawn meanwhile verifies nothing', async t => {
+  const box = await openMailbox(t)
+  const { letter: { token }, accessToken } = await signUpBob(box)
+  const { recheck } = box.app
+  t.intercept(box.app, 'recheck', {
+    value: async (...args: Parameters<typeof recheck>) => {
+      await args[0].query({ name: 'end', text: 'DELETE FROM refresh_tokens', values: [] })
+      await recheck.apply(box.app, args)
+    }
+  })
+  t.match((await verify(box, { token }, accessToken)).body, { code: 'ACCESS_TOKEN_INVALID' })
+  const { verify: verifyHash } = box.app.passwords
+  t.intercept(box.app.passwords, 'verify', {
+    value: async (...args: Parameters<typeof verifyHash>) => {
+      const matches = await verifyHash(...args)
+      await box.sql('UPDATE credentials SET version = version + 1')
+      return matches
+    }
+  })
+  t.match((await verify(box, { token, password: PASSWORD })).body, { code: 'PASSWORD_INVALID' })
+  t.strictSame(await box.sql('SELECT email_verified_at FROM users'), [{ email_verified_at: null }])
+})
+
+test('an admin starts the reset of a user', async t => {
+  const box = await openMailbox(t)
+  await signUpVerified(box, 'ada', ['admin'])
+  await signUpVerified(box, 'alice')
+  const { accessToken } = await box.signIn('ada')
+  const response = await box.as(accessToken, 'POST', '/api/users/2/password-reset')
+  t.strictSame([response.status, response.body], [202, { message: 'A mail to reset the password is on its way.' }])
+  const { token } = await box.letter('alice@example.com')
+  t.equal((await box.post('/api/auth/password/reset', { token, newPassword: NEW })).status, 200)
+  t.equal((await box.as(accessToken, 'POST', '/api/users/9/password-reset')).status, 404)
+})
+
+test('a changed password is told by mail', async t => {
+  const box = await openMailbox(t)
+  await signUpVerified(box, 'alice')
+  const { accessToken } = await box.signIn('alice')
+  await box.as(accessToken, 'PUT', '/api/users/me/password', { currentPassword: PASSWORD, newPassword: NEW })
+  t.equal((await box.letter('alice@example.com')).subject, 'Your password for gatehouse was changed')
+})
+
+test('EMAIL_VERIFICATION=required: sign-in waits for the verification, and unverified users are deleted in time', async t => {
+  const box = await openMailbox(t, { EMAIL_VERIFICATION: 'required', UNVERIFIED_TTL: 3600 })
+  await box.post('/api/auth/signup', signUpBody('bob'))
+  const early = await box.post('/api/auth/signin', { username: 'bob', password: PASSWORD })
+  t.strictSame([early.status, early.body],
+    [403, { message: 'Please verify your e-mail address and try again.', code: 'EMAIL_NOT_VERIFIED' }])
+  t.equal((await box.post('/api/auth/signin', { username: 'bob', password: 'wrong' })).status, 401)
+  const { token } = await box.letter('bob@example.com')
+  t.strictSame((await verify(box, { token, password: PASSWORD })).body, VERIFIED)
+  t.equal((await box.post('/api/auth/signin', { username: 'bob', password: PASSWORD })).status, 200)
+
+  await box.post('/api/auth/signup', signUpBody('eve'))
+  await box.signUp('imported')
+  await box.settled()
+  await box.sql('UPDATE users SET created_at = now() - interval \'2 h\', unverified_until = unverified_until - interval \'2 h\'')
+  await box.app.purge()
+  t.strictSame(await box.sql('SELECT username FROM users ORDER BY id'), [{ username: 'bob' }, { username: 'imported' }])
+})
+
+test('EMAIL_VERIFICATION=off asks nobody to verify an address', async t => {
+  const box = await openMailbox(t, { EMAIL_VERIFICATION: 'off' })
+  await box.post('/api/auth/signup', signUpBody('bob'))
+  const response = await box.post('/api/auth/email/verification', { email: 'bob@example.com' })
+  t.strictSame([response.status, response.body],
+    [501, { message: 'This is not configured. It requires the setting EMAIL_VERIFICATION.', code: 'NOT_CONFIGURED' }])
+  t.strictSame(await box.sql('SELECT FROM mails'), [])
+})
+
+test('without MAIL_URL the routes say which setting is missing, and nothing is required', async t => {
+  const service = await startApp(t, { EMAIL_VERIFICATION: 'required' })
+  await service.signUp('ada', ['admin'])
+  const { accessToken } = await service.signIn('ada')
+  for (const response of [
+    await service.post('/api/auth/email/verification', { email: 'a@example.com' }),
+    await verify(service, { token: 'x' }),
+    await service.post('/api/auth/email/undo', { token: 'x' }),
+    await changeTo(service, accessToken, 'a@example.com'),
+    await service.as(accessToken, 'POST', '/api/users/1/password-reset')
+  ]) {
+    t.strictSame([response.status, response.body],
+      [501, { message: 'This is not configured. It requires the setting MAIL_URL.', code: 'NOT_CONFIGURED' }])
+  }
+})
+
+test('links point to the pages of a front-end if the settings name them', async t => {
+  const box = await openMailbox(t, { MAIL_LINK_VERIFICATION: 'https://app.example.com/welcome?from=mail' })
+  await box.post('/api/auth/signup', signUpBody('bob'))
+  t.equal((await box.letter('bob@example.com')).page, 'https://app.example.com/welcome')
+})
