@@ -18,8 +18,9 @@ declare module 'fastify' {
 }
 
 /**
- * Responds 503 to a request that takes longer than REQUEST_DEADLINE, whatever it waits for: each statement waits anew
- * for a connection, so the limits of the database alone allow a request of several statements much longer.
+ * Responds 503 to a request that takes longer than REQUEST_DEADLINE, whatever it waits for. Each statement can wait for
+ * a connection of its own, so the timeouts of the database alone would let a request of several statements run much
+ * longer.
  */
 export default fp<{ config: Config }>(async function deadline (fastify, { config }) {
   fastify.addHook('onRoute', route => {
@@ -28,8 +29,8 @@ export default fp<{ config: Config }>(async function deadline (fastify, { config
 
   fastify.decorateRequest('db', {
     getter () {
-      // Fastify also aborts the signal when the client disconnects. What was requested, such as a sign-out when a page
-      // is closed, is then still done.
+      // Fastify also aborts the signal when the client disconnects. That cancels no work: it may be a sign-out when a
+      // page is closed.
       const isLate: IsLate = () => errorCode(this.signal.reason) === 'FST_ERR_HANDLER_TIMEOUT'
       return {
         query: async statement => await fastify.db.query(statement, isLate),

@@ -7,7 +7,7 @@ import { deleteTokens, takeToken } from '../sql/email-tokens.ts'
 import { dropTokenMails, dropUndoMails } from '../sql/mails.ts'
 import { endSessions } from '../sql/sessions.ts'
 import { isTaken } from '../sql/sign-up.ts'
-import { changeEmail, deleteSquatter, verifyEmail } from '../sql/user-emails.ts'
+import { changeEmail, verifyEmail } from '../sql/user-emails.ts'
 import { lockUser } from '../sql/user-changes.ts'
 import { clientAddress } from '../src/api/client-address.ts'
 import type { User } from '../src/api/users.ts'
@@ -22,7 +22,7 @@ import type { PresentedEmailToken } from './email-tokens.ts'
  */
 export type Proof = { caller: SessionEntry } | { verified: CredentialVersion } | { hash: string }
 
-/** What the tokens in mails are for. Each is one transaction that uses the token, with its audit event. */
+/** Changes that a token permits. Each is one transaction that uses the token, with its audit event. */
 export interface EmailChanges {
   /**
    * Verifies the address of a user, or changes it to the one that the mail went to.
@@ -78,7 +78,7 @@ export default fp(async function emailChanges (fastify) {
     await transaction.query(setPassword(userId, hash))
   }
 
-  /** @throws ApiError if the proof is no longer one */
+  /** @throws ApiError if the proof is no longer valid */
   async function recheckProof (transaction: Queryable, proof: Proof, user: User): Promise<void> {
     if ('caller' in proof) await fastify.recheck(transaction, proof.caller, 'signed-in')
     else if ('verified' in proof) {
@@ -100,10 +100,7 @@ export default fp(async function emailChanges (fastify) {
         if (purpose === 'email-change') {
           if ('hash' in proof) throw new ApiError('PROOF_REQUIRED')
           await transaction.query(changeEmail(user.id, email))
-          // An address that was never verified may be somebody else's, who must get no power over the user.
-          if (user.emailVerified && !isSame(user.email, email)) {
-            await mail.queue(transaction, { kind: 'email-changed', recipient: user.email, userId: user.id })
-          }
+          if (!isSame(user.email, email)) await fastify.mailUndo(transaction, user)
           return { event: 'user_updated', detail: { email: 'changed' } }
         }
         if (!isSame(user.email, email)) throw new ApiError(invalid)
@@ -133,16 +130,17 @@ export default fp(async function emailChanges (fastify) {
     async undo (presented, request) {
       const { email } = presented
       await rejectTaken(use(presented, request, async (transaction, user) => {
-        const squatters = await transaction.query(deleteSquatter(user.id, email))
         await transaction.query(changeEmail(user.id, email))
         await transaction.query(endSessions(user.id))
         await transaction.query(dropUndoMails(user.id))
         await transaction.query(deleteTokens(user.id, { undo: true }))
-        // Whoever changed the address had to know the password.
+        // Whoever changed the address probably knows the password.
         await transaction.query(deleteCredentials(user.id))
-        await mail.queue(transaction, { kind: 'password-reset', recipient: email, userId: user.id, isLimited: false })
-        return { event: 'user_updated', detail: { email: 'restored', deletedUsers: squatters.map(({ id }) => id) } }
+        const { id: userId, username, email: changed } = user
+        await mail.queue(transaction, { kind: 'password-reset', recipient: email, userId, isLimited: false })
+        await mail.queue(transaction, { kind: 'email-restored', recipient: changed, userId, data: { username } })
+        return { event: 'user_updated', detail: { email: 'restored' } }
       }))
     }
   })
-}, { name: 'email-changes', fastify: '5.x', dependencies: ['deadline', 'guard', 'mail', 'session-cache'] })
+}, { name: 'email-changes', fastify: '5.x', dependencies: ['deadline', 'email-tokens', 'guard', 'mail', 'session-cache'] })

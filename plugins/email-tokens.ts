@@ -1,12 +1,13 @@
 import fp from 'fastify-plugin'
 import type { Queryable } from '../sql/database.ts'
-import { findToken, storeToken, tryCodes } from '../sql/email-tokens.ts'
+import { codesOf, findToken, storeToken, storeUndoToken, undoHolder } from '../sql/email-tokens.ts'
 import { userByEmail } from '../sql/user-emails.ts'
 import { userById } from '../sql/users.ts'
 import { type Config, refreshSecrets } from '../src/config/read-settings.ts'
 import { ApiError, type ErrorCode } from '../src/errors.ts'
 import type { ClaimedMail } from '../src/mail/delivery.ts'
 import { linksOf } from '../src/mail/links.ts'
+import { logSecurityEvent } from '../src/telemetry/security-events.ts'
 import { EmailSecrets, hashToken, type Purpose } from '../src/tokens/email-secrets.ts'
 
 /** What a client presents to prove that a mail was read. */
@@ -19,7 +20,7 @@ export interface PresentedEmailToken {
   purpose: Purpose
   /** the address that the mail went to */
   email: string
-  /** the error if it is used by another request first */
+  /** the error to throw if another request uses the token first */
   invalid: ErrorCode
 }
 
@@ -27,11 +28,13 @@ declare module 'fastify' {
   interface FastifyInstance {
     /**
      * Finds the token that a mail carried, without using it. A try of a code is counted.
-     * @throws ApiError TOKEN_INVALID or CODE_INVALID
+     * @throws ApiError TOKEN_INVALID, CODE_INVALID or TOO_MANY_REQUESTS
      */
     presentEmailToken (
-      presented: Presented, accepted: readonly Purpose[], db: Queryable
+      presented: Presented, accepted: readonly Purpose[], request: FastifyRequest
     ): Promise<PresentedEmailToken>
+    /** Mails a link that undoes a change to the former address, which is reserved for as long as the link is valid. */
+    mailUndo (transaction: Queryable, user: { id: number, email: string }): Promise<void>
   }
 }
 
@@ -44,33 +47,33 @@ const TTL: Record<Purpose, number> = {
 
 /** Creates the tokens and codes of mails when the mails are sent, and finds those that clients present. */
 export default fp<{ config: Config }>(async function emailTokens (fastify, { config }) {
-  const { mail } = fastify
+  const { codeTries, mail } = fastify
   const secrets = new EmailSecrets(refreshSecrets(config))
   const links = linksOf(config)
 
-  /** The variables of a mail with a token; undefined if a later mail replaces it, or the user is disabled. */
-  async function compose (
-    { id: mailId }: ClaimedMail, transaction: Queryable, purpose: Purpose,
-    { user, email }: { user: { id: number, username: string }, email: string }
-  ) {
-    const { token, code } = secrets.derive(mailId)
-    const [stored] = await transaction.query(storeToken({
-      userId: user.id,
-      purpose,
-      tokenHash: hashToken(token),
-      codeHash: purpose === 'undo' ? null : secrets.hashCode(user.id, code),
-      email,
-      mailId,
-      ttl: TTL[purpose]
-    }))
-    if (!stored) return undefined
-    // In the fragment, which browsers send to no server, so that it is in no log.
-    const fragment = new URLSearchParams({ token, purpose, username: user.username, email })
-    const link = `${links[purpose]}#${fragment.toString()}`
-    return { recipient: email, variables: { username: user.username, link, code } }
+  // In the fragment, which browsers send to no server, so that no log has the token.
+  function linkTo (purpose: Purpose, fields: { token: string, username: string, email: string }): string {
+    const { token, username, email } = fields
+    return `${links[purpose]}#${new URLSearchParams({ token, purpose, username, email }).toString()}`
   }
 
-  // For these two, anybody may enter any address. Whether it belongs to a user is first asked here.
+  /** The variables of a mail with a link and a code; undefined if a later mail replaces it, or the user is disabled. */
+  async function compose (
+    { id: mailId, attempts }: ClaimedMail, transaction: Queryable, purpose: Exclude<Purpose, 'undo'>,
+    { user: { id: userId, username }, email }: { user: { id: number, username: string }, email: string }
+  ) {
+    const [{ token, code }] = secrets.derive(mailId)
+    const codeHash = secrets.hashCode(userId, code)
+    const [stored] = await transaction.query(storeToken({
+      userId, purpose, tokenHash: hashToken(token), codeHash, email, mailId, ttl: TTL[purpose]
+    }))
+    // Not for another attempt to send the same code.
+    if (stored && attempts === 1) await codeTries.reset(email)
+    const link = linkTo(purpose, { token, username, email })
+    return stored && { recipient: email, variables: { username, link, code } }
+  }
+
+  // The routes of these two do not look the address up, because their response times must not differ.
   mail.prepare('verification', async (claimed, transaction) => {
     const [user] = await transaction.query(userByEmail(claimed.recipient))
     if (!user || user.emailVerified) return undefined
@@ -84,31 +87,56 @@ export default fp<{ config: Config }>(async function emailTokens (fastify, { con
 
   mail.prepare('email-change', async (claimed, transaction) => {
     const { userId, recipient } = claimed
-    const [holder] = await transaction.query(userByEmail(recipient))
-    if (holder && holder.id !== userId) {
-      const { id, email, username } = holder
-      await mail.queue(transaction, { kind: 'email-taken', recipient: email, userId: id, data: { username } })
-      return undefined
+    const [current] = await transaction.query(userByEmail(recipient))
+    const [former] = await transaction.query(undoHolder(recipient))
+    const holderId = current?.id ?? former?.userId ?? userId
+    const [holder] = holderId === null ? [] : await transaction.query(userById(holderId))
+    if (!holder) return undefined
+    const { username } = holder
+    if (holderId === userId) return await compose(claimed, transaction, 'email-change', { user: holder, email: recipient })
+    const { email = recipient } = current ?? {}
+    await mail.queue(transaction, { kind: 'email-taken', recipient: email, userId: holder.id, data: { username } })
+    return undefined
+  })
+
+  mail.prepare('email-changed', async ({ id, userId, recipient: email }, transaction) => {
+    const [user] = userId === null ? [] : await transaction.query(userById(userId))
+    if (!user) return undefined
+    const { username } = user
+    for (const { token } of secrets.derive(id)) {
+      const [valid] = await transaction.query(findToken(hashToken(token), ['undo']))
+      if (valid) return { variables: { username, link: linkTo('undo', { token, username, email }) } }
     }
-    const [user] = userId === null ? [] : await transaction.query(userById(userId))
-    return user && await compose(claimed, transaction, 'email-change', { user, email: recipient })
+    return undefined
   })
 
-  mail.prepare('email-changed', async (claimed, transaction) => {
-    const { userId, recipient } = claimed
-    const [user] = userId === null ? [] : await transaction.query(userById(userId))
-    return user && await compose(claimed, transaction, 'undo', { user, email: recipient })
+  fastify.decorate('mailUndo', async (transaction, { id: userId, email }) => {
+    const mailId = await mail.queue(transaction, { kind: 'email-changed', recipient: email, userId })
+    if (mailId === undefined) return
+    const [{ token }] = secrets.derive(mailId)
+    await transaction.query(storeUndoToken({ userId, tokenHash: hashToken(token), email, ttl: TTL.undo }))
   })
 
-  fastify.decorate('presentEmailToken', async (presented, accepted, db) => {
+  fastify.decorate('presentEmailToken', async (presented, accepted, request) => {
+    const { db } = request
     if ('token' in presented) {
-      const [found] = await db.query(findToken(hashToken(presented.token), accepted))
-      if (!found) throw new ApiError('TOKEN_INVALID')
-      return { ...found, invalid: 'TOKEN_INVALID' }
+      const [token] = await db.query(findToken(hashToken(presented.token), accepted))
+      if (!token) throw new ApiError('TOKEN_INVALID')
+      return { ...token, invalid: 'TOKEN_INVALID' }
     }
-    const tried = await db.query(tryCodes(presented.email, accepted))
-    const found = tried.find(({ codeHash, userId }) => secrets.isCode(codeHash, userId, presented.code))
-    if (!found) throw new ApiError('CODE_INVALID')
+    const { email, code } = presented
+    let found: Omit<PresentedEmailToken, 'invalid'> | undefined
+    // An attacker tries a few codes on each of many addresses, as with passwords.
+    await fastify.limitFailedSignIns(request, async () => {
+      if (!await codeTries.count(email)) return false
+      const codes = await db.query(codesOf(email, accepted))
+      found = codes.find(({ codeHash, userId }) => secrets.isCode(codeHash, userId, code))
+      return found !== undefined
+    })
+    if (!found) {
+      logSecurityEvent(request, 'authn_login_fail', { reason: 'code', route: request.routeOptions.url })
+      throw new ApiError('CODE_INVALID')
+    }
     return { ...found, invalid: 'CODE_INVALID' }
   })
-}, { name: 'email-tokens', fastify: '5.x', dependencies: ['mail'] })
+}, { name: 'email-tokens', fastify: '5.x', dependencies: ['code-tries', 'deadline', 'failed-sign-ins', 'mail'] })

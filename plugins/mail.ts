@@ -37,16 +37,14 @@ export interface Mail {
   /**
    * Queues a mail, to be sent after the commit. Beyond MAIL_RECIPIENT_LIMIT it is discarded, if others than the
    * recipient can cause its kind. If `on` is a transaction, `wake` is called after the commit.
+   * @returns the mail's id; undefined if it was discarded
    */
-  queue (on: Queryable, mail: NewMail): Promise<void>
+  queue (on: Queryable, mail: NewMail): Promise<string | undefined>
   /** Registers the preparer of a kind, at start. In other kinds, `data` has the variables of the templates. */
   prepare (kind: MailKind, preparer: Preparer): void
   /** Sends what is due now instead of at the next poll. */
   wake (): void
-  /**
-   * The same after a short random time, for requests whose response must not tell what they cause: otherwise the time of
-   * the next request could.
-   */
+  /** Like `wake`, after a short random time, so that the time of the next request reveals nothing about this one. */
   wakeLater (): void
 }
 
@@ -105,10 +103,11 @@ export default fp<{ config: Config }>(async function mail (fastify, { config }) 
       if (!outlet) throw new ApiError('NOT_CONFIGURED', 'MAIL_URL')
     },
     async queue (on, { kind, recipient, userId = null, data = {}, isLimited = kinds[kind].isLimited }) {
-      if (!sender) return
+      if (!sender) return undefined
       const limit = isLimited ? config.MAIL_RECIPIENT_LIMIT : 0
-      await on.query(queueMail({ kind, recipient, userId, data }, limit))
+      const [queued] = await on.query(queueMail({ kind, recipient, userId, data }, limit))
       if (on === db) sender.wake()
+      return queued?.id
     },
     prepare (kind, preparer) { preparers.set(kind, preparer) },
     wake () { sender?.wake() },

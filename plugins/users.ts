@@ -2,6 +2,8 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { insertAuditEvent } from '../sql/audit.ts'
 import { changePassword, type CredentialVersion } from '../sql/credentials.ts'
+import { deleteTokens } from '../sql/email-tokens.ts'
+import { dropTokenMails } from '../sql/mails.ts'
 import { endSessions } from '../sql/sessions.ts'
 import type { Statement } from '../sql/statement.ts'
 import { deleteUser, lockAdminRole, lockUser, replaceRoles, setDisabled } from '../sql/user-changes.ts'
@@ -111,7 +113,7 @@ export default fp(async function users (fastify) {
       await change(id, request, user => ({
         event: 'authn_password_change',
         statements: [],
-        mail: { kind: 'password-reset', recipient: user.email, userId: user.id, isLimited: false },
+        mail: { kind: 'password-reset', recipient: user.email, userId: user.id },
         result: user,
         removesAdmin: false,
         detail: { requested: true }
@@ -134,6 +136,9 @@ export default fp(async function users (fastify) {
         await fastify.recheck(transaction, request.caller, request.routeOptions.config.access)
         const [changed] = await transaction.query(changePassword(verified, hash))
         await transaction.query(endSessions(userId))
+        // Somebody else may have asked for a link to reset the password.
+        await transaction.query(dropTokenMails(userId, [recipient]))
+        await transaction.query(deleteTokens(userId, { undo: false }))
         const author = { actorId: userId, ip: clientAddress(request) }
         await transaction.query(insertAuditEvent({ event: 'authn_password_change', userId, ...author }))
         const opened = changed && await sessions.open({ ...verified, ...changed }, request, transaction)

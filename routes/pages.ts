@@ -35,7 +35,7 @@ export default (async (fastify, { config }) => {
     const content = eta.renderString(read(`${name}.html`), { minLength })
     serve(pagePaths[name], 'text/html', eta.renderString(read('layout.html'), { title, product, content }), {
       'content-security-policy': POLICY,
-      // The page that was open before must not learn of this one, nor the next.
+      // Isolates the page from the one that opened it, and sends no Referer.
       'referrer-policy': 'no-referrer',
       'cross-origin-opener-policy': 'same-origin'
     })

@@ -2,27 +2,28 @@ import { Type } from '@sinclair/typebox'
 import { type Purpose, purposes } from '../src/tokens/email-secrets.ts'
 import { statement } from './statement.ts'
 
-// One row of `email_tokens` is one mail: its link, and the code in it. What a token is for takes place in a transaction
-// that locks the user, then drops the mails that have yet to be sent, and only then deletes tokens. In this order, a
-// mail that is being prepared meanwhile leaves no new token behind, and the two do not deadlock.
+// One row of `email_tokens` is one mail: its link, and the code in it. A token is used in a transaction that locks the
+// user, then drops the mails that have yet to be sent, and only then deletes tokens. In this order, a mail that is
+// being prepared meanwhile leaves no new token behind.
 
 interface NewToken {
   userId: number
-  purpose: Purpose
   tokenHash: string
-  /** null if the mail has no code */
-  codeHash: string | null
   /** the address that the mail goes to */
   email: string
-  mailId: string
   /** seconds */
   ttl: number
 }
 
+interface NewCode extends NewToken {
+  purpose: Exclude<Purpose, 'undo'>
+  codeHash: string
+  mailId: string
+}
+
 /**
- * Stores the token of a mail. It replaces an earlier one for the same purpose, unless that belongs to a later mail,
- * which overtook this one: then no row is returned, nor for a user who is disabled. Another attempt to send a mail
- * allows no further tries of its code.
+ * Stores the token and the code of a mail. They replace earlier ones for the same purpose, unless those belong to a
+ * later mail, which overtook this one: then no row is returned, nor for a user who is disabled.
  */
 export const storeToken = statement({
   name: 'store_token',
@@ -31,12 +32,36 @@ export const storeToken = statement({
     FROM users, mails WHERE users.id = $1::bigint AND disabled_at IS NULL AND mails.id = $6::uuid
     ON CONFLICT (user_id, purpose) WHERE purpose <> 'undo' DO UPDATE SET
       token_hash = excluded.token_hash, code_hash = excluded.code_hash, email = excluded.email,
-      requested_at = excluded.requested_at, expires_at = excluded.expires_at, created_at = now(),
-      attempts = CASE WHEN email_tokens.token_hash = excluded.token_hash THEN email_tokens.attempts ELSE 0 END
+      requested_at = excluded.requested_at, expires_at = excluded.expires_at, created_at = now()
     WHERE email_tokens.requested_at <= excluded.requested_at
     RETURNING user_id AS "userId"`,
-  values: ({ userId, purpose, tokenHash, codeHash, email, mailId, ttl }: NewToken) =>
+  values: ({ userId, purpose, tokenHash, codeHash, email, mailId, ttl }: NewCode) =>
     [userId, purpose, tokenHash, codeHash, email, mailId, ttl],
+  row: Type.Object({ userId: Type.Integer() })
+})
+
+/**
+ * Stores the token that undoes a change of the address, in the transaction of the change. While it is valid, nobody
+ * else can take the former address.
+ */
+export const storeUndoToken = statement({
+  name: 'store_undo_token',
+  text: `INSERT INTO email_tokens (user_id, purpose, token_hash, email, requested_at, expires_at)
+    VALUES ($1::bigint, 'undo', $2::text, $3::text, now(), now() + make_interval(secs => $4::int))`,
+  values: ({ userId, tokenHash, email, ttl }: NewToken) => [userId, tokenHash, email, ttl],
+  row: Type.Object({})
+})
+
+/** The SQL of whether an address, in any case, can be restored by a user. @param email the SQL of the address */
+export const isReserved = (email: string) => `EXISTS (SELECT FROM email_tokens WHERE purpose = 'undo'
+    AND lower(email COLLATE "C") = lower(${email} COLLATE "C") AND expires_at > now())`
+
+/** The user who can restore an address, in any case. */
+export const undoHolder = statement({
+  name: 'undo_holder',
+  text: `SELECT user_id AS "userId" FROM email_tokens WHERE purpose = 'undo'
+    AND lower(email COLLATE "C") = lower($1::text COLLATE "C") AND expires_at > now()`,
+  values: (email: string) => [email],
   row: Type.Object({ userId: Type.Integer() })
 })
 
@@ -56,18 +81,12 @@ export const findToken = statement({
   row: Found
 })
 
-/**
- * Counts a try of the codes that were sent to an address, and returns those that have not been tried five times. The
- * try is counted before the code is compared, so that parallel tries are counted too. The commit does not wait for the
- * disk: an address without a code has nothing to write, and the time must not tell.
- */
-export const tryCodes = statement({
-  name: 'try_codes',
-  text: `UPDATE email_tokens SET attempts = attempts + 1
-    FROM (SELECT set_config('synchronous_commit', 'off', true)) AS asynchronous
+/** The codes that were sent to an address, in any case, and are still valid. */
+export const codesOf = statement({
+  name: 'codes_of',
+  text: `SELECT user_id AS "userId", token_hash AS "tokenHash", email, purpose, code_hash AS "codeHash" FROM email_tokens
     WHERE lower(email COLLATE "C") = lower($1::text COLLATE "C") AND purpose = ANY ($2::text[]) AND expires_at > now()
-      AND attempts < 5 AND code_hash IS NOT NULL
-    RETURNING user_id AS "userId", token_hash AS "tokenHash", email, purpose, code_hash AS "codeHash"`,
+      AND code_hash IS NOT NULL`,
   values: (email: string, accepted: readonly Purpose[]) => [email, accepted],
   row: Type.Object({ ...Found.properties, codeHash: Type.String() })
 })

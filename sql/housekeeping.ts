@@ -81,10 +81,22 @@ export const purgeEmailTokens = statement({
   row
 })
 
-/** Deletes up to `batch` users who have not verified their address in time. */
+/**
+ * Deletes up to `batch` users who have not verified their address in time, with an audit event each. Users who were
+ * given a role since are kept.
+ */
 export const purgeUnverifiedUsers = statement({
   name: 'purge_unverified_users',
-  text: purge('users', 'unverified_until <= now()', 'unverified_until'),
+  text: `WITH purged AS (
+    DELETE FROM users WHERE ctid = ANY (ARRAY(
+      SELECT ctid FROM users WHERE unverified_until <= now() AND ${LOCKED}
+        AND NOT EXISTS (SELECT FROM user_roles WHERE user_id = users.id AND role_id <> 1)
+      ORDER BY unverified_until LIMIT $1::int FOR UPDATE SKIP LOCKED))
+    RETURNING id
+  ), audited AS (
+    INSERT INTO audit_events (event, user_id, detail) SELECT 'user_deleted', id, '{"unverified": true}' FROM purged
+  )
+  SELECT count(*)::int AS count FROM purged`,
   values: (batch: number) => [batch],
   row
 })

@@ -10,7 +10,8 @@ export interface NewMail {
 }
 
 /**
- * Queues a mail, unless `limit` mails to this address, in any case, were queued within the last hour.
+ * Queues a mail, unless `limit` mails to this address, in any case, were queued within the last hour. `email-taken` is
+ * not counted: it follows another mail to the address, and the limit must not tell for which addresses.
  * @param limit 0 for none
  */
 export const queueMail = statement({
@@ -19,9 +20,11 @@ export const queueMail = statement({
     SELECT $1::text, $2::text, $3::bigint, $4::jsonb
     WHERE $5::int = 0 OR $5::int > (
       SELECT count(*) FROM mails
-      WHERE lower(recipient COLLATE "C") = lower($2::text COLLATE "C") AND created_at > now() - interval '1 hour')`,
+      WHERE lower(recipient COLLATE "C") = lower($2::text COLLATE "C") AND created_at > now() - interval '1 hour'
+        AND kind <> 'email-taken')
+    RETURNING id`,
   values: ({ kind, recipient, userId, data }: NewMail, limit: number) => [kind, recipient, userId, data, limit],
-  row: Type.Object({})
+  row: Type.Object({ id: Type.String() })
 })
 
 const PENDING = 'sent_at IS NULL AND failed_at IS NULL AND dropped_at IS NULL'

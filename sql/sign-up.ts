@@ -2,15 +2,17 @@ import { Type } from '@sinclair/typebox'
 import { type Role, roleId } from '../src/access.ts'
 import { ApiError } from '../src/errors.ts'
 import type { Queryable } from './database.ts'
+import { isReserved } from './email-tokens.ts'
 import { isUniqueViolation } from './errors.ts'
 import { statement } from './statement.ts'
 
-/** Whether a username or an e-mail address is taken, in any case. */
+/** Whether a username or an e-mail address is taken, in any case. So is an address that its last user can restore. */
 export const availability = statement({
   name: 'availability',
   text: `SELECT
     EXISTS (SELECT FROM users WHERE lower(username COLLATE "C") = lower($1::text COLLATE "C")) AS "usernameTaken",
-    EXISTS (SELECT FROM users WHERE lower(email COLLATE "C") = lower($2::text COLLATE "C")) AS "emailTaken"`,
+    EXISTS (SELECT FROM users WHERE lower(email COLLATE "C") = lower($2::text COLLATE "C"))
+      OR ${isReserved('$2::text')} AS "emailTaken"`,
   values: (username: string, email: string) => [username, email],
   row: Type.Object({ usernameTaken: Type.Boolean(), emailTaken: Type.Boolean() })
 })

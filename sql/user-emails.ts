@@ -40,13 +40,3 @@ export const changeEmail = statement({
   values: (id: number, email: string) => [id, email],
   row: Type.Object({})
 })
-
-/** Deletes another user who has an address without ever having verified it, for somebody who has. */
-export const deleteSquatter = statement({
-  name: 'delete_squatter',
-  text: `DELETE FROM users WHERE lower(email COLLATE "C") = lower($2::text COLLATE "C") AND id <> $1::bigint
-    AND email_verified_at IS NULL
-    RETURNING id`,
-  values: (id: number, email: string) => [id, email],
-  row: Type.Object({ id: Type.Integer() })
-})

@@ -48,7 +48,7 @@ export const catalogue = {
   CODE_INVALID: { status: 400, message: 'The code is wrong or has expired.' },
   PROOF_REQUIRED: {
     status: 400,
-    message: 'Sign in, or send the password of the user, to verify this address.'
+    message: 'To confirm this address, sign in or enter the password of the user.'
   },
   AUDIENCE_UNKNOWN: { status: 400, message: 'The audience is unknown. Use one that JWT_AUDIENCES lists.' },
   ACCESS_TOKEN_MISSING: { status: 403, message: 'No token provided!', headers: challenge },

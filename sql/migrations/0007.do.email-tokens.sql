@@ -4,12 +4,12 @@
 ALTER TABLE users ADD COLUMN email_verified_at timestamptz;
 
 -- When a user who has not verified the address is deleted (UNVERIFIED_TTL). NULL for users who are kept: those from
--- before EMAIL_VERIFICATION=required, imported ones, and those that an admin created.
+-- before EMAIL_VERIFICATION=required, imported ones, and those whom an admin has created.
 ALTER TABLE users ADD COLUMN unverified_until timestamptz;
 
 CREATE INDEX users_unverified_until_idx ON users (unverified_until) WHERE unverified_until IS NOT NULL;
 
--- Each is used once: what it is for deletes the row.
+-- Using a token deletes its row, in the transaction of the change.
 CREATE TABLE email_tokens (
   user_id bigint NOT NULL REFERENCES users ON DELETE CASCADE,
   -- SHA-256 of the token, which has 256 bits; base64url, as the next.
@@ -18,8 +18,6 @@ CREATE TABLE email_tokens (
     CHECK (purpose IN ('verification', 'password-reset', 'email-change', 'undo')),
   -- HMAC-SHA-256 of the six-digit code, with a key that is not in the database: a hash alone could be searched.
   code_hash text CONSTRAINT email_tokens_code_hash_form CHECK (length(code_hash) = 43),
-  -- Tries of the code, counted before they are compared.
-  attempts smallint NOT NULL DEFAULT 0 CONSTRAINT email_tokens_attempts_form CHECK (attempts BETWEEN 0 AND 5),
   -- The address that the mail went to: the one to verify or, to undo a change, to restore.
   email text NOT NULL CONSTRAINT email_tokens_email_form
     CHECK (length(email) BETWEEN 3 AND 254 AND email ~ '^[!-~]+@[!-~]+$'),
@@ -39,3 +37,20 @@ CREATE INDEX email_tokens_email_idx ON email_tokens (lower(email COLLATE "C"), p
 
 -- For the purge of expired tokens.
 CREATE INDEX email_tokens_expires_at_idx ON email_tokens (expires_at);
+
+-- Disabling a user also ends what was mailed before, so that enabling the user again revives no link. Replaces the
+-- function of migration 0002.
+CREATE OR REPLACE FUNCTION end_sessions_of_disabled() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM refresh_tokens WHERE user_id = NEW.id;
+  DELETE FROM email_tokens WHERE user_id = NEW.id AND purpose <> 'undo';
+  RETURN NULL;
+END
+$$;
+
+-- As in migration 0003. Replacing a function removes its settings.
+DO $$
+BEGIN
+  EXECUTE format('ALTER FUNCTION %I.end_sessions_of_disabled() SET search_path = %I, pg_temp', current_schema(), current_schema());
+END
+$$;

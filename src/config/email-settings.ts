@@ -17,7 +17,7 @@ export const emailSettings = {
   }),
   UNVERIFIED_TTL: seconds(3600, 31536000, 604800, 'Age at which a user who has signed up with ' +
     'EMAIL_VERIFICATION=required, and has not verified the address, is deleted.'),
-  RATE_LIMIT_EMAIL: integer(0, 1_000_000, 20, 'Maximum number of requests for mails per minute and address; 0 disables ' +
+  RATE_LIMIT_EMAIL: integer(0, 1_000_000, 20, 'Maximum number of requests for each kind of mail per minute and client address; 0 disables ' +
     'the limit.'),
   MAIL_LINK_VERIFICATION: link('verifies an address', '`/email/verify`'),
   MAIL_LINK_EMAIL_CHANGE: link('confirms a new address', '`/email/verify`'),

@@ -14,6 +14,8 @@ export const kinds = {
   'email-change': { isLimited: true, variables: ['username', 'link', 'code'] },
   /** to the old address of a user; the link undoes the change */
   'email-changed': { isLimited: false, variables: ['username', 'link'] },
+  /** to the address of a user that was undone */
+  'email-restored': { isLimited: false, variables: ['username'] },
   /** to the address of a user, which somebody has tried to use for another user */
   'email-taken': { isLimited: true, variables: ['username'] },
   'password-changed': { isLimited: false, variables: ['username'] },

@@ -25,11 +25,13 @@ export class EmailSecrets {
     this.#keys = [deriveKey(first), ...accepted.map(deriveKey)]
   }
 
-  /** @param mailId a random UUID */
-  derive (mailId: string): EmailSecret {
-    const [key] = this.#keys
-    const number = mac(key, 'code', mailId).readUIntBE(0, 6) % 10 ** DIGITS
-    return { token: mac(key, 'token', mailId).toString('base64url'), code: String(number).padStart(DIGITS, '0') }
+  /**
+   * @param mailId a random UUID
+   * @returns what the first secret derives, and then what the others do, which were first before
+   */
+  derive (mailId: string): [EmailSecret, ...EmailSecret[]] {
+    const [first, ...accepted] = this.#keys
+    return [secretOf(first, mailId), ...accepted.map(key => secretOf(key, mailId))]
   }
 
   /** What is stored of a code. A hash without a key could be searched by anybody who reads the table. */
@@ -52,5 +54,10 @@ const deriveKey = (secret: string): Buffer => Buffer.from(hkdfSync('sha256', sec
 
 const mac = (key: Buffer, purpose: string, text: string): Buffer =>
   createHmac('sha256', key).update(`${purpose} ${text}`).digest()
+
+function secretOf (key: Buffer, mailId: string): EmailSecret {
+  const number = mac(key, 'code', mailId).readUIntBE(0, 6) % 10 ** DIGITS
+  return { token: mac(key, 'token', mailId).toString('base64url'), code: String(number).padStart(DIGITS, '0') }
+}
 
 const codeHash = (key: Buffer, userId: number, code: string): Buffer => mac(key, 'stored', `${userId} ${code}`)

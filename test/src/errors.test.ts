@@ -19,7 +19,7 @@ const contract: Record<ErrorCode, [status: number, message: string]> = {
   EMAIL_NOT_VERIFIED: [403, 'Please verify your e-mail address and try again.'],
   TOKEN_INVALID: [400, 'The link is invalid, was used or has expired.'],
   CODE_INVALID: [400, 'The code is wrong or has expired.'],
-  PROOF_REQUIRED: [400, 'Sign in, or send the password of the user, to verify this address.'],
+  PROOF_REQUIRED: [400, 'To confirm this address, sign in or enter the password of the user.'],
   AUDIENCE_UNKNOWN: [400, 'The audience is unknown. Use one that JWT_AUDIENCES lists.'],
   ACCESS_TOKEN_MISSING: [403, 'No token provided!'],
   ACCESS_TOKEN_EXPIRED: [401, 'Unauthorized! Access Token was expired!'],

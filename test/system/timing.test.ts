@@ -17,16 +17,19 @@ interface Comparison {
   share: number
   /** by name; each takes one sample */
   kinds: Record<string, () => Promise<void>>
+  /** runs before each sample, not measured */
+  before?: () => Promise<unknown>
 }
 
 /** Asserts that two kinds of requests take the same time. */
-async function isEqual (t: Test, { samples, share, kinds }: Comparison): Promise<void> {
+async function isEqual (t: Test, { samples, share, kinds, before = async () => {} }: Comparison): Promise<void> {
   /** The difference of the two times, as a share of the shorter. */
   async function measure (): Promise<number> {
     const times = Object.entries(kinds).map(([name, request]) => ({ name, request, measured: new Array<number>() }))
     for (let i = 0; i < samples; i++) {
       // Alternately first, so that nothing periodic affects only one of them.
       for (const { request, measured } of i % 2 === 1 ? [...times].reverse() : times) {
+        await before()
         const begin = performance.now()
         await request()
         measured.push(performance.now() - begin)
@@ -59,7 +62,7 @@ test('the time of a sign-in does not reveal whether the user exists', async t =>
 
 for (const path of ['password/forgot', 'email/verification', 'password/reset']) {
   test(`neither the time nor the response of ${path} reveals whether an address exists`, async t => {
-    const box = await openMailbox(t, { RATE_LIMIT_SIGNIN: 0 })
+    const box = await openMailbox(t, { RATE_LIMIT_SIGNIN: 0, RATE_LIMIT_SIGNIN_FAILURES: 0 })
     await signUpVerified(box, 'alice')
     if (path === 'email/verification') await box.sql('UPDATE users SET email_verified_at = NULL')
     const seen = new Set<string>()
@@ -74,7 +77,11 @@ for (const path of ['password/forgot', 'email/verification', 'password/reset']) 
       await box.letter('alice@example.com')
     }
     const kinds = { known: send('alice@example.com'), unknown: send('nobody@example.com') }
-    await isEqual(t, { samples: 200, share: 0.5, kinds })
+    // Otherwise only the first samples would be compared with a code.
+    const before = async () => {
+      if (path === 'password/reset') await box.sql('DELETE FROM rate_limits')
+    }
+    await isEqual(t, { samples: 200, share: 0.5, kinds, before })
     t.equal(seen.size, 1, [...seen].join('\n'))
   })
 }

@@ -14,7 +14,7 @@ import { ApiError, isTokenDenial } from '../../../src/errors.ts'
 import { logSecurityEvent } from '../../../src/telemetry/security-events.ts'
 
 const requested = { message: 'If this address has to be verified, a mail is on its way.' }
-const verified = { message: 'The e-mail address was verified.' }
+const verified = { message: 'The e-mail address was confirmed.' }
 const undone = { message: 'The e-mail address was restored, and a mail to choose a new password is on its way.' }
 
 /** What a request proves beside the mailbox. */
@@ -77,7 +77,7 @@ export default (async (fastify, { config }) => {
     config: {
       access: 'public',
       errors: [
-        'NOT_CONFIGURED', 'TOKEN_INVALID', 'CODE_INVALID', 'PROOF_REQUIRED', 'PASSWORD_INVALID', 'PASSWORD_WEAK',
+        'NOT_CONFIGURED', 'TOKEN_INVALID', 'CODE_INVALID', 'TOO_MANY_REQUESTS', 'PROOF_REQUIRED', 'PASSWORD_INVALID', 'PASSWORD_WEAK',
         'EMAIL_TAKEN', 'SIGNIN_THROTTLED', 'BUSY', 'ACCESS_TOKEN_INVALID'
       ],
       rateLimit: perMinute(config.RATE_LIMIT_SIGNIN)
@@ -96,7 +96,7 @@ export default (async (fastify, { config }) => {
   }, async request => {
     mail.requireConfigured()
     const presented = await fastify.presentEmailToken(
-      presentedIn(request.body), ['verification', 'email-change'], request.db)
+      presentedIn(request.body), ['verification', 'email-change'], request)
     await emailChanges.verify(presented, await proofOf(presented, request.body, request), request)
     return verified
   })
@@ -116,7 +116,7 @@ export default (async (fastify, { config }) => {
     }
   }, async request => {
     mail.requireConfigured()
-    await emailChanges.undo(await fastify.presentEmailToken(request.body, ['undo'], request.db), request)
+    await emailChanges.undo(await fastify.presentEmailToken(request.body, ['undo'], request), request)
     return undone
   })
 }) satisfies FastifyPluginAsyncTypebox<{ config: Config }>

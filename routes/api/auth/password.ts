@@ -33,7 +33,7 @@ export default (async (fastify, { config }) => {
   fastify.post('/password/reset', {
     config: {
       access: 'public',
-      errors: ['NOT_CONFIGURED', 'TOKEN_INVALID', 'CODE_INVALID', 'PASSWORD_WEAK', 'BUSY'],
+      errors: ['NOT_CONFIGURED', 'TOKEN_INVALID', 'CODE_INVALID', 'TOO_MANY_REQUESTS', 'PASSWORD_WEAK', 'BUSY'],
       rateLimit: perMinute(config.RATE_LIMIT_SIGNIN)
     },
     schema: {
@@ -48,7 +48,7 @@ export default (async (fastify, { config }) => {
     }
   }, async request => {
     mail.requireConfigured()
-    const presented = await fastify.presentEmailToken(presentedIn(request.body), ['password-reset'], request.db)
+    const presented = await fastify.presentEmailToken(presentedIn(request.body), ['password-reset'], request)
     const [user] = await request.db.query(userById(presented.userId))
     if (!user) throw new ApiError(presented.invalid)
     await fastify.rejectWeakPassword(request.body.newPassword, user)

@@ -57,7 +57,10 @@ export default (async (fastify, { config }) => {
     const created = await request.db.transaction(async transaction => {
       if (admin) await fastify.recheck(transaction, admin, 'admin')
       const rows = await transaction.query(insert)
-      await mail.queue(transaction, { kind: 'verification', recipient: user.email })
+      if (isVerifying) {
+        // Not limited: whoever has asked for mails to this address must not keep the user out.
+        await mail.queue(transaction, { kind: 'verification', recipient: user.email, isLimited: false })
+      }
       return rows
     })
     mail.wake()
@@ -97,7 +100,8 @@ export default (async (fastify, { config }) => {
     await rejectTaken(request.db, username, email)
     const passwordHash = await passwords.hash(password, clientNetwork(request))
     try {
-      const [user] = await create({ username, email, passwordHash, roles, unverifiedTtl }, admin, request)
+      const newUser = { username, email, passwordHash, roles, unverifiedTtl: admin ? undefined : unverifiedTtl }
+      const [user] = await create(newUser, admin, request)
       logSecurityEvent(request, 'user_created', { userId: user?.id, actorId: admin?.userId ?? null, roles })
     } catch (error) {
       if (closed && isDenied(error)) throw notOpen(request, closed)

@@ -1,12 +1,15 @@
 import { test } from 'tap'
-import { PASSWORD, signUpBody, startApp, type TestApp } from '../../../support/app.ts'
+import { PASSWORD, SECRET, signUpBody, startApp, type TestApp } from '../../../support/app.ts'
+import { startMailServer } from '../../../support/mail-server.ts'
 import { openMailbox, signUpVerified } from '../../../support/mailbox.ts'
+import { logged, startMailApp } from '../../../support/mails.ts'
+import { until } from '../../../support/wait.ts'
 
 const REQUESTED = { message: 'If this address has to be verified, a mail is on its way.' }
-const VERIFIED = { message: 'The e-mail address was verified.' }
+const VERIFIED = { message: 'The e-mail address was confirmed.' }
 const UNDONE = { message: 'The e-mail address was restored, and a mail to choose a new password is on its way.' }
 const TOKEN_INVALID = { message: 'The link is invalid, was used or has expired.', code: 'TOKEN_INVALID' }
-const PROOF_REQUIRED = { message: 'Sign in, or send the password of the user, to verify this address.', code: 'PROOF_REQUIRED' }
+const PROOF_REQUIRED = { message: 'To confirm this address, sign in or enter the password of the user.', code: 'PROOF_REQUIRED' }
 const NEW = 'battery staple'
 
 const verify = async (service: TestApp, body: object, accessToken?: string) =>
@@ -145,32 +148,104 @@ test('the first address can be restored after two changes, and after a password 
   t.strictSame(await box.sql('SELECT email FROM users'), [{ email: 'alice@example.com' }])
 })
 
-test('an address that was never verified gets no link to undo its change', async t => {
+test('an address that was never verified gets a link to undo its change as well', async t => {
   const box = await openMailbox(t)
   const { accessToken } = await signUpBob(box)
   await changeTo(box, accessToken, 'bob@new.example.com')
   await verify(box, { token: (await box.letter('bob@new.example.com')).token }, accessToken)
-  await box.settled()
-  t.equal(box.lettersTo('bob@example.com').length, 1, 'the mail of the sign-up')
+  const { token } = await box.letter('bob@example.com', 2)
+  t.strictSame((await box.post('/api/auth/email/undo', { token })).body, UNDONE)
 })
 
-test('a former address that somebody else has registered meanwhile is restored if it was not verified', async t => {
+test('while a change can be undone, nobody else gets the former address', async t => {
   const box = await openMailbox(t)
   await signUpVerified(box, 'alice')
   const { accessToken } = await box.signIn('alice')
-  const move = async (email: string) => {
-    await changeTo(box, accessToken, email)
-    await verify(box, { token: (await box.letter(email)).token }, accessToken)
-  }
-  await move('alice@new.example.com')
+  await changeTo(box, accessToken, 'alice@new.example.com')
+  await verify(box, { token: (await box.letter('alice@new.example.com')).token }, accessToken)
   const undo = await box.letter('alice@example.com')
-  await box.post('/api/auth/signup', { ...signUpBody('squatter'), email: 'alice@example.com' })
-  await box.sql('UPDATE users SET email_verified_at = now() WHERE username = \'squatter\'')
+  const signUp = async () => await box.post('/api/auth/signup', { ...signUpBody('squatter'), email: 'Alice@example.com' })
+  t.strictSame((await signUp()).body, { message: 'Failed! Email is already in use!', code: 'EMAIL_TAKEN' })
+
+  await signUpVerified(box, 'eve')
+  const eve = await box.signIn('eve')
+  t.equal((await changeTo(box, eve.accessToken, 'alice@example.com')).status, 202)
+  t.equal((await box.letter('alice@example.com', 2)).subject, 'Your e-mail address is already in use for gatehouse')
+
+  await box.sql('UPDATE users SET email = \'alice@example.com\' WHERE username = \'eve\'')
   const taken = await box.post('/api/auth/email/undo', { token: undo.token })
-  t.match([taken.status, taken.body], [400, { code: 'EMAIL_TAKEN' }])
-  await box.sql('UPDATE users SET email_verified_at = NULL WHERE username = \'squatter\'')
-  t.strictSame((await box.post('/api/auth/email/undo', { token: undo.token })).body, UNDONE)
-  t.strictSame(await box.sql('SELECT username, email FROM users'), [{ username: 'alice', email: 'alice@example.com' }])
+  t.match([taken.status, taken.body], [400, { code: 'EMAIL_TAKEN' }], 'by hand')
+  await box.sql('UPDATE email_tokens SET expires_at = now()')
+  await box.sql('DELETE FROM users WHERE username = \'eve\'')
+  t.equal((await signUp()).status, 200, 'later it is free')
+})
+
+test('a user can take the former address back like any other', async t => {
+  const box = await openMailbox(t)
+  await signUpVerified(box, 'alice')
+  const { accessToken } = await box.signIn('alice')
+  for (const [address, count] of [['alice@new.example.com', 1], ['alice@example.com', 2]] as const) {
+    await changeTo(box, accessToken, address)
+    t.strictSame((await verify(box, { token: (await box.letter(address, count)).token }, accessToken)).body, VERIFIED)
+  }
+  t.match(await me(box, accessToken), { email: 'alice@example.com' })
+})
+
+test('the link that undoes a change is the same at every attempt to send it, also with a new secret', async t => {
+  const box = await openMailbox(t)
+  await signUpVerified(box, 'alice')
+  const { accessToken } = await box.signIn('alice')
+  await changeTo(box, accessToken, 'alice@new.example.com')
+  const { token } = await box.letter('alice@new.example.com')
+  await box.server.kill()
+  await verify(box, { token }, accessToken)
+  await logged(box, 'mail delayed')
+  await box.app.close()
+  const server = await startMailServer(t)
+  const other = await startMailApp(t, server.url, {
+    DATABASE_URL: box.url, JWT_SECRET: 'another secret for the tests, with 47 characters', JWT_SECRET_ACCEPTED: [SECRET]
+  })
+  await other.sql('UPDATE mails SET next_attempt_at = now() WHERE sent_at IS NULL')
+  other.app.mail.wake()
+  const mail = await until('the mail', () => server.mails[0])
+  const [, undo = ''] = /#token=([\w-]+)/.exec(mail.text) ?? []
+  t.strictSame((await other.post('/api/auth/email/undo', { token: undo })).body, UNDONE)
+})
+
+test('the address that an undo takes away is told', async t => {
+  const box = await openMailbox(t)
+  await signUpVerified(box, 'alice')
+  const { accessToken } = await box.signIn('alice')
+  await changeTo(box, accessToken, 'alice@new.example.com')
+  await verify(box, { token: (await box.letter('alice@new.example.com')).token }, accessToken)
+  await box.post('/api/auth/email/undo', { token: (await box.letter('alice@example.com')).token })
+  t.equal((await box.letter('alice@new.example.com', 2)).subject, 'Your e-mail address for gatehouse was changed back')
+})
+
+test('a changed password, and a disabled user, make earlier links void', async t => {
+  const box = await openMailbox(t)
+  const { accessToken } = await signUpBob(box)
+  const forgot = async (count: number) => {
+    await box.post('/api/auth/password/forgot', { email: 'bob@example.com' })
+    return (await box.letter('bob@example.com', count)).token
+  }
+  const reset = async (token: string) => (await box.post('/api/auth/password/reset', { token, newPassword: NEW })).body
+  const first = await forgot(2)
+  await box.as(accessToken, 'PUT', '/api/users/me/password', { currentPassword: PASSWORD, newPassword: NEW })
+  await box.letter('bob@example.com', 3)
+  t.strictSame(await reset(first), TOKEN_INVALID)
+  const second = await forgot(4)
+  await box.sql('UPDATE users SET disabled_at = now()')
+  t.strictSame(await reset(second), TOKEN_INVALID)
+  await box.sql('UPDATE users SET disabled_at = NULL')
+  t.strictSame(await reset(second), TOKEN_INVALID)
+})
+
+test('requests for mails to an address do not keep its owner from the mail of the sign-up', async t => {
+  const box = await openMailbox(t, { MAIL_RECIPIENT_LIMIT: 1 })
+  for (let i = 0; i < 3; i++) await box.post('/api/auth/email/verification', { email: 'bob@example.com' })
+  await box.post('/api/auth/signup', signUpBody('bob'))
+  t.equal((await box.letter('bob@example.com')).subject, 'Confirm your e-mail address for gatehouse')
 })
 
 test('a taken address gets the same response, and its owner is told', async t => {
@@ -263,10 +338,14 @@ test('EMAIL_VERIFICATION=required: sign-in waits for the verification, and unver
 
   await box.post('/api/auth/signup', signUpBody('eve'))
   await box.signUp('imported')
+  await box.post('/api/auth/signup', signUpBody('promoted'))
+  await box.sql('INSERT INTO user_roles (user_id, role_id) SELECT id, 3 FROM users WHERE username = \'promoted\'')
   await box.settled()
   await box.sql('UPDATE users SET created_at = now() - interval \'2 h\', unverified_until = unverified_until - interval \'2 h\'')
   await box.app.purge()
-  t.strictSame(await box.sql('SELECT username FROM users ORDER BY id'), [{ username: 'bob' }, { username: 'imported' }])
+  t.strictSame(await box.sql('SELECT username FROM users ORDER BY id'), [{ username: 'bob' }, { username: 'imported' }, { username: 'promoted' }])
+  t.strictSame(await box.sql('SELECT event, user_id, actor_id, detail FROM audit_events WHERE event = \'user_deleted\''),
+    [{ event: 'user_deleted', user_id: '2', actor_id: null, detail: { unverified: true } }])
 })
 
 test('EMAIL_VERIFICATION=off asks nobody to verify an address', async t => {
