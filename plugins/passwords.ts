@@ -3,23 +3,33 @@ import pLimit from 'p-limit'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { loadArgon2 } from '../src/passwords/argon2.ts'
-import { isRunnable, needsRehash } from '../src/passwords/hash-cost.ts'
+import { needsRehash } from '../src/passwords/hash-cost.ts'
+import { readHash } from '../src/passwords/read-hash.ts'
+import type { StoredHash } from '../src/passwords/stored-hash.ts'
 
 /** Devices encode the same characters differently (NIST SP 800-63B-4 §3.1.1.2). */
 const normalize = (password: string): string => password.normalize('NFKC')
+
+/**
+ * The spellings of a password that a hash may be of. Other services hash a password as the device encoded it, so that
+ * this is the first spelling to try.
+ */
+const spellings = ({ format }: StoredHash, password: string): Set<string> =>
+  new Set(format === 'argon2id' ? [normalize(password)] : [password, normalize(password)])
 
 /** The `network` is the client's. It never holds more than its share of the queue. */
 export interface Passwords {
   /** @returns an argon2id hash as a PHC string. @throws ApiError BUSY */
   hash (password: string, network: string): Promise<string>
   /**
-   * Verifies a password. Without a hash, or with one that is not argon2id, it verifies a dummy hash and returns false,
-   * so that an unknown user and one without a password take as long as a wrong password.
+   * Verifies a password, in one place of the queue. Without a hash, or with one that is unknown or too costly, it
+   * verifies a dummy hash and returns false, so that an unknown user and one without a password take as long as a wrong
+   * password.
    * @throws ApiError BUSY
    */
   verify (hash: string | undefined, password: string, network: string): Promise<boolean>
   /**
-   * Hashes a password again, if the cost in the settings was raised since.
+   * Hashes a password again, if the cost in the settings was raised since, or if its hash is not argon2id.
    * @param hash of the password, which was just verified
    * @returns undefined if the hash is up to date or the queue is full: the next sign-in retries
    */
@@ -35,9 +45,9 @@ declare module 'fastify' {
 }
 
 /**
- * argon2id behind a bounded queue. A hash occupies a core and 19 MiB for about 30 ms: without the bound, a flood of
- * sign-ins would exhaust the memory and the thread pool that everything else shares. The queue is shared fairly, so
- * that a flood from one network does not fill it.
+ * argon2id, and the verification of imported hashes, behind a bounded queue. A hash occupies a core and 19 MiB for
+ * about 30 ms: without the bound, a flood of sign-ins would exhaust the memory and the thread pool that everything else
+ * shares. The queue is shared fairly, so that a flood from one network does not fill it.
  */
 export default fp<{ config: Config }>(async function passwords (fastify, { config }) {
   const cost = { memory: config.ARGON2_MEMORY_KIB, time: config.ARGON2_TIME, parallelism: 1 }
@@ -70,6 +80,11 @@ export default fp<{ config: Config }>(async function passwords (fastify, { confi
     }
   }
 
+  async function matches (stored: StoredHash, password: string): Promise<boolean> {
+    for (const spelling of spellings(stored, password)) if (await stored.verify(spelling, argon2)) return true
+    return false
+  }
+
   const hash = async (password: string, network: string) =>
     await run(network, async () => await argon2.hash(normalize(password), cost))
   const dummyHash = await argon2.hash('the password of no user', cost)
@@ -78,11 +93,16 @@ export default fp<{ config: Config }>(async function passwords (fastify, { confi
     hash,
 
     async verify (stored, password, network) {
-      const runnable = stored !== undefined && isRunnable(stored)
-      if (stored !== undefined && !runnable) fastify.log.error('a stored password hash is not argon2id or too costly')
-      const matches = await run(network,
-        async () => await argon2.verify(runnable ? stored : dummyHash, normalize(password)))
-      return runnable && matches
+      const known = stored === undefined ? undefined : readHash(stored)
+      const runnable = known?.isRunnable === true ? known : undefined
+      if (stored !== undefined && !runnable) {
+        fastify.log.error('a stored password hash has an unknown format or is too costly')
+      }
+      return await run(network, async () => {
+        if (runnable) return await matches(runnable, password)
+        await argon2.verify(dummyHash, normalize(password))
+        return false
+      })
     },
 
     rehash: async (stored, password, network) =>

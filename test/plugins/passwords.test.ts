@@ -1,4 +1,6 @@
 import { test } from 'tap'
+import { loadArgon2 } from '../../src/passwords/argon2.ts'
+import { wrapBcrypt } from '../../src/passwords/wrapped-bcrypt.ts'
 import { HASHES, PASSWORD, SET_HASH, signUpBody, startApp, type TestApp } from '../support/app.ts'
 import { shareApp } from '../support/shared-app.ts'
 import { until } from '../support/wait.ts'
@@ -51,7 +53,7 @@ for (const [what, hash] of [
     const response = await post('/api/auth/signin', { username: 'alice', password: PASSWORD })
     t.equal(response.status, 401)
     t.strictSame(response.body, { message: 'Invalid Password!', code: 'PASSWORD_INVALID', accessToken: null })
-    t.match(logs.filter(line => line['level'] === 50), [{ msg: 'a stored password hash is not argon2id or too costly' }])
+    t.match(logs.filter(line => line['level'] === 50), [{ msg: 'a stored password hash has an unknown format or is too costly' }])
   })
 }
 
@@ -109,4 +111,58 @@ test('three clients that flood the queue leave room for others', async t => {
   over.abort()
   await Promise.all(floods)
   t.ok(statuses.filter(status => status === 200).length >= 27, statuses.join(' '))
+})
+
+/** Hashes of PASSWORD by other libraries, which test/src/passwords/read-hash.test.ts names. */
+const FOREIGN = {
+  bcrypt: '$2a$08$W8hew1Uf83htLbGdd3lufOuQHrIL9Au/qWu7Yuy8DnSI67GtcazZW',
+  'wrapped bcrypt': await wrapBcrypt('$2y$04$3yElRrg.wQMBd8APg43IvOtDE7Ul.O2ux5LBNeoPeO2bxexCCTVui',
+    await loadArgon2(), { memory: 1024, time: 1, parallelism: 1 }),
+  PBKDF2: '$pbkdf2-sha256$1000$b43ROqfU.l8rRei9d46xdg$.nUOVbw/bDajkuWx.H0CvNTkxW55Rl5/1P9x4l6hxRU',
+  scrypt: '$scrypt$ln=10,r=8,p=1$qzWGsDZmjFHqnVOKcW6NEQ$1V5r1db38HyTTtCiwrpFSDE3iFvmqnx37fufHRgoU44'
+}
+
+for (const [format, hash] of Object.entries(FOREIGN)) {
+  test(`the first sign-in with a hash of ${format} replaces it by argon2id, and the version stays`, async t => {
+    const service = await shareApp(t)
+    await service.signUp('alice')
+    await service.sql(SET_HASH, [hash])
+    const credential = async () =>
+      (await service.sql('SELECT split_part(data ->> \'hash\', \'$\', 2) AS format, version FROM credentials'))[0]
+    const imported = await credential()
+    const signIn = async (password: string) =>
+      (await service.post('/api/auth/signin', { username: 'alice', password })).status
+    t.equal(await signIn('wrong horse'), 401)
+    t.strictSame(await credential(), imported, 'a wrong password replaces nothing')
+    t.equal(await signIn(PASSWORD), 200)
+    t.strictSame(await credential(), { ...imported, format: 'argon2id' })
+    t.strictSame([await signIn(PASSWORD), await signIn('wrong horse')], [200, 401])
+  })
+}
+
+test('an imported hash is of the characters as they were typed, or of their normal form', async t => {
+  const service = await shareApp(t)
+  await service.signUp('alice')
+  // By bcryptjs 2.4.3, of the decomposed and of the composed form.
+  const [decomposed, composed] = ['Zoe\u0308 ho\u0308rt Ha\u0308ndel', 'Zoë hört Händel']
+  const signIn = async (hash: string, password: string) => {
+    await service.sql(SET_HASH, [hash])
+    return (await service.post('/api/auth/signin', { username: 'alice', password })).status
+  }
+  const ofDecomposed = '$2a$04$Fu7ugLdWC1HORPNy68RBd.OpsZZT/5itsGgIKPeXCJztXMi6LCtLW'
+  const ofComposed = '$2a$04$IHk78l89dQuEXn0fVXm3ner.SzwHD2WLiRO3nK2XUzBYxZ9kPOV0O'
+  t.equal(await signIn(ofDecomposed, decomposed), 200)
+  t.equal((await service.post('/api/auth/signin', { username: 'alice', password: composed })).status, 200,
+    'after it was replaced, every form of the password matches')
+  t.strictSame([await signIn(ofComposed, composed), await signIn(ofComposed, decomposed)], [200, 200])
+  t.equal(await signIn(ofDecomposed, 'Zoe hort Handel'), 401)
+})
+
+test('a wrapped hash takes one place of the queue', async t => {
+  const { app } = await startApp(t, { ARGON2_CONCURRENCY: 1, ARGON2_QUEUE: 0 })
+  const running = app.passwords.verify(FOREIGN['wrapped bcrypt'], PASSWORD, '127.0.0.1')
+  t.strictSame(app.passwords.load(), { inProgress: 1, queued: 0 })
+  await t.rejects(app.passwords.verify(FOREIGN.bcrypt, PASSWORD, '127.0.0.1'), { code: 'BUSY' })
+  t.equal(await running, true)
+  t.strictSame(app.passwords.load(), { inProgress: 0, queued: 0 })
 })
