@@ -74,7 +74,12 @@ try {
   loadEnvFile()
   const [, script = '', command, ...args] = process.argv
   if (command === undefined) start = await prepare()
-  else console.log(await runCommand(command, args, { invocation: invocationOf(process.env, script), env: process.env }))
+  else {
+    const fail = () => { process.exitCode = 1 }
+    const invocation = invocationOf(process.env, script)
+    const text = await runCommand(command, args, { invocation, env: process.env, fail })
+    if (text !== '') console.log(text)
+  }
 } catch (error) {
   printError(error)
   process.exitCode = 1

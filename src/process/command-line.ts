@@ -14,7 +14,7 @@ export type Invocation = (command: string) => string
 export function invocationOf (env: Record<string, string | undefined>, script: string): Invocation {
   const { npm_command: npmCommand, npm_lifecycle_event: npmScript = '' } = env
   if (npmCommand === 'exec') return command => `npx gatehouse ${command}`.trim()
-  if (['start', 'create-admin', 'keys', 'keys:new', 'migrate', 'sign-out-everybody'].includes(npmScript)) {
+  if (['start', 'create-admin', 'export', 'import', 'keys', 'keys:new', 'migrate', 'sign-out-everybody'].includes(npmScript)) {
     return command => command === '' ? 'npm start --' : `npm run ${command} --`
   }
   const typed = basename(script) === 'gatehouse' ? 'gatehouse' : `node ${relative(process.cwd(), script)}`
@@ -32,6 +32,8 @@ export const commandLog = (): LogStream =>
 export const usage = (invocation: Invocation): string => `Usage:
   ${invocation('')}   start the service
   ${invocation('create-admin')} --username NAME --email ADDRESS   create an admin
+  ${invocation('import')} --from SOURCE   import users from another service
+  ${invocation('export')}   write all users as NDJSON
   ${invocation('keys')} new|promote|remove|list   maintain the file of JWT_KEYS_FILE, generate a key for ENCRYPTION_KEYS
   ${invocation('migrate')}   apply pending migrations
   ${invocation('sign-out-everybody')}   end every session

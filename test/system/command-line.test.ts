@@ -16,10 +16,12 @@ test('the options and commands that only print', async t => {
   await t.test('--help and -h print the usage', async t => {
     const help = await run('--help')
     t.strictSame({ code: help.code, stderr: help.stderr }, { code: 0, stderr: '' })
-    t.strictSame(help.stdout.split('\n').slice(0, 7), [
+    t.strictSame(help.stdout.split('\n').slice(0, 9), [
       'Usage:',
       `  ${typed}   start the service`,
       `  ${typed} create-admin --username NAME --email ADDRESS   create an admin`,
+      `  ${typed} import --from SOURCE   import users from another service`,
+      `  ${typed} export   write all users as NDJSON`,
       `  ${typed} keys new|promote|remove|list   maintain the file of JWT_KEYS_FILE, generate a key for ENCRYPTION_KEYS`,
       `  ${typed} migrate   apply pending migrations`,
       `  ${typed} sign-out-everybody   end every session`,

@@ -11,6 +11,7 @@ test('usage texts name the command that was typed', async t => {
     [{ npm_command: 'exec', npm_lifecycle_event: 'npx' }, script, 'npx gatehouse', 'npx gatehouse keys'],
     [{ npm_command: 'start', npm_lifecycle_event: 'start' }, script, 'npm start --', 'npm run keys --'],
     [{ npm_command: 'run-script', npm_lifecycle_event: 'create-admin' }, script, 'npm start --', 'npm run keys --'],
+    [{ npm_command: 'run-script', npm_lifecycle_event: 'import' }, script, 'npm start --', 'npm run keys --'],
     [{ npm_command: 'run-script', npm_lifecycle_event: 'keys:new' }, script, 'npm start --', 'npm run keys --'],
     [{}, script, typed, `${typed} keys`],
     [{}, '/usr/local/bin/gatehouse', 'gatehouse', 'gatehouse keys'],
@@ -26,6 +27,8 @@ test('--help names every command, as it was typed', async t => {
   t.equal(usage(command => `npx gatehouse ${command}`.trim()), `Usage:
   npx gatehouse   start the service
   npx gatehouse create-admin --username NAME --email ADDRESS   create an admin
+  npx gatehouse import --from SOURCE   import users from another service
+  npx gatehouse export   write all users as NDJSON
   npx gatehouse keys new|promote|remove|list   maintain the file of JWT_KEYS_FILE, generate a key for ENCRYPTION_KEYS
   npx gatehouse migrate   apply pending migrations
   npx gatehouse sign-out-everybody   end every session

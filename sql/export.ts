@@ -1,0 +1,23 @@
+import { Type } from '@sinclair/typebox'
+import { statement } from './statement.ts'
+import { Roles, selectRoles } from './users.ts'
+
+/** A page of all users with their password hashes, by keyset, in the order of their ids. */
+export const exportPage = statement({
+  name: 'export_page',
+  text: `SELECT users.id, username, email, data ->> 'hash' AS password, ${selectRoles('users.id')} AS roles,
+      to_char(users.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created,
+      disabled_at IS NOT NULL AS disabled
+    FROM users LEFT JOIN credentials ON user_id = users.id AND kind = 'password'
+    WHERE users.id > $1::bigint ORDER BY users.id LIMIT $2::int`,
+  values: ({ after, limit }: { after: number, limit: number }) => [after, limit],
+  row: Type.Object({
+    id: Type.Integer(),
+    username: Type.String(),
+    email: Type.String(),
+    password: Type.Union([Type.String(), Type.Null()]),
+    roles: Roles,
+    created: Type.String(),
+    disabled: Type.Boolean()
+  })
+})
