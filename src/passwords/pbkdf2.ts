@@ -1,8 +1,7 @@
 import { pbkdf2 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { MAX_PBKDF2_ITERATIONS } from './hash-cost.ts'
-import { decodeSaltAndKey, isKey, SALT_AND_KEY } from './phc.ts'
-import type { StoredHash } from './stored-hash.ts'
+import { decodeSaltAndKey, isKey, SALT_AND_KEY, type StoredHash } from './stored-hash.ts'
 
 const derive = promisify(pbkdf2)
 

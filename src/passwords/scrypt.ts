@@ -1,8 +1,7 @@
 import { scrypt, type ScryptOptions } from 'node:crypto'
 import { promisify } from 'node:util'
 import { MAX_SCRYPT_MEMORY, MAX_SCRYPT_WORK } from './hash-cost.ts'
-import { decodeSaltAndKey, isKey, SALT_AND_KEY } from './phc.ts'
-import type { StoredHash } from './stored-hash.ts'
+import { decodeSaltAndKey, isKey, SALT_AND_KEY, type StoredHash } from './stored-hash.ts'
 
 const derive = promisify<string, Buffer, number, ScryptOptions, Buffer>(scrypt)
 

@@ -64,7 +64,7 @@ async function * readLines (input: Readable, limit: number): AsyncGenerator<Sour
   }
   for await (const chunk of input.setEncoding('utf8')) {
     const lines = (rest + String(chunk)).split('\n')
-    rest = lines.pop() ?? ''
+    rest = lines.splice(-1).join()
     for (const line of lines) {
       add(line)
       if (batch.length < limit) continue

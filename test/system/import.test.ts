@@ -187,7 +187,11 @@ test('a user without a password, with a time, several roles or none, disabled', 
 
 test('--wrap hashes bcrypt hashes with argon2id at once', async t => {
   const { url, load } = await createTarget(t)
-  t.match(await load(await createClassicDatabase(t, 120), '--apply', '--wrap'), { code: 0, stdout: counts('Imported: 120', 120) })
+  const source = await createClassicDatabase(t, 122)
+  await sql(source, `UPDATE users SET password = CASE id
+    WHEN 122 THEN '$pbkdf2-sha256$1000$b43ROqfU.l8rRei9d46xdg$.nUOVbw/bDajkuWx.H0CvNTkxW55Rl5/1P9x4l6hxRU' END
+    WHERE id > 120`)
+  t.match(await load(source, '--apply', '--wrap'), { code: 0, stdout: counts('Imported: 122', 122) })
   t.strictSame(await sql(url, `SELECT count(*)::int, count(DISTINCT data)::int AS "distinct" FROM credentials
     WHERE data ->> 'hash' ~ '^\\$argon2id-bcrypt\\$2a\\$04\\$.{22}\\$v=19\\$m=1024,t=1,p=1\\$.{22}\\$.{43}$'`), [{ count: 120, distinct: 120 }])
   const { post } = await startApp(t, { DATABASE_URL: url })
