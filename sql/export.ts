@@ -5,7 +5,8 @@ import { Roles, selectRoles } from './users.ts'
 /** A page of all users with their password hashes, by keyset, in the order of their ids. */
 export const exportPage = statement({
   name: 'export_page',
-  text: `SELECT users.id, username, email, data ->> 'hash' AS password, ${selectRoles('users.id')} AS roles,
+  text: `SELECT users.id, username, email, email_verified_at IS NOT NULL AS "emailVerified", data ->> 'hash' AS password,
+      ${selectRoles('users.id')} AS roles,
       to_char(users.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created,
       disabled_at IS NOT NULL AS disabled
     FROM users LEFT JOIN credentials ON user_id = users.id AND kind = 'password'
@@ -15,6 +16,7 @@ export const exportPage = statement({
     id: Type.Integer(),
     username: Type.String(),
     email: Type.String(),
+    emailVerified: Type.Boolean(),
     password: Type.Union([Type.String(), Type.Null()]),
     roles: Roles,
     created: Type.String(),

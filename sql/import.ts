@@ -45,8 +45,6 @@ export const advanceUserIds = statement({
 /**
  * Creates users with their passwords, roles and audit events, in one statement and so in one transaction. Returns the
  * ids of those that were created. The id, username or e-mail address of the others is taken.
- *
- * `verified` is meant for a column email_verified_at of `users`, which does not exist yet.
  */
 export const importUsers = statement({
   name: 'import_users',
@@ -55,8 +53,10 @@ export const importUsers = statement({
           $7::boolean[], $8::text[])
         AS imported (id, username, email, hash, created_at, disabled, verified, detail)
     ), created AS (
-      INSERT INTO users (id, username, email, created_at, disabled_at) OVERRIDING SYSTEM VALUE
-      SELECT id, username, email, coalesce(created_at, now()), CASE WHEN disabled THEN now() END FROM imported
+      INSERT INTO users (id, username, email, created_at, disabled_at, email_verified_at) OVERRIDING SYSTEM VALUE
+      SELECT id, username, email, coalesce(created_at, now()), CASE WHEN disabled THEN now() END,
+        CASE WHEN verified THEN now() END
+      FROM imported
       ON CONFLICT DO NOTHING RETURNING id
     ), protected AS (
       INSERT INTO credentials (user_id, kind, data)

@@ -21,7 +21,7 @@ async function createTarget (t: Test) {
 
 /** Everything that is imported about users. */
 const stateOf = async (url: string) => await sql(url, `SELECT users.id::int, username, email, users.created_at::text,
-    disabled_at IS NOT NULL AS disabled, data ->> 'hash' AS hash, version,
+    disabled_at IS NOT NULL AS disabled, email_verified_at IS NOT NULL AS verified, data ->> 'hash' AS hash, version,
     ARRAY(SELECT role_id::int FROM user_roles WHERE user_id = users.id ORDER BY role_id) AS roles,
     ARRAY(SELECT event || detail::text FROM audit_events WHERE user_id = users.id) AS audit
   FROM users LEFT JOIN credentials ON user_id = users.id ORDER BY users.id`)
@@ -68,6 +68,7 @@ test('2,000 users of the classic service: a dry run, an import that is killed, a
       email: `User${id}@example.com`,
       created_at: `${minutes}.123456+00`,
       disabled: false,
+      verified: false,
       hash: CLASSIC_PASSWORDS[index % CLASSIC_PASSWORDS.length]?.[1],
       version: 1,
       roles: isAdmin ? [1, 3] : [1],
@@ -170,7 +171,7 @@ test('a user without a password, with a time, several roles or none, disabled', 
     row({ id: 2, username: 'bob', email: 'bob@example.com', roles: [], emailVerified: true })
   ].join('\n')), { code: 0, stdout: counts('Imported: 2', 2) })
   const [bob, ann] = await stateOf(url)
-  t.match(bob, { id: 2, hash: CLASSIC_HASH, roles: [], disabled: false })
+  t.match(bob, { id: 2, hash: CLASSIC_HASH, roles: [], disabled: false, verified: true })
   t.ok(Date.now() - Date.parse(String(bob?.['created_at'])) < 60_000, 'created now')
   t.strictSame(ann, {
     id: 5,
@@ -178,6 +179,7 @@ test('a user without a password, with a time, several roles or none, disabled', 
     email: 'ann@example.com',
     created_at: '2024-02-29 23:59:59.5+00',
     disabled: true,
+    verified: false,
     hash: null,
     version: null,
     roles: [1, 3],
@@ -206,7 +208,7 @@ test('--wrap hashes bcrypt hashes with argon2id at once', async t => {
 test('what export writes, import reads into another database', async t => {
   const first = await createTarget(t)
   await first.load(await createClassicDatabase(t, 1100), '--apply')
-  await sql(first.url, `UPDATE users SET disabled_at = now() WHERE id = 3;
+  await sql(first.url, `UPDATE users SET disabled_at = now(), email_verified_at = now() WHERE id = 3;
     DELETE FROM credentials WHERE user_id = 4; DELETE FROM user_roles WHERE user_id = 5`)
   const state = await stateOf(first.url)
 
@@ -216,6 +218,7 @@ test('what export writes, import reads into another database', async t => {
     id: 3,
     username: 'user3',
     email: 'User3@example.com',
+    emailVerified: true,
     password: CLASSIC_PASSWORDS[2]?.[1],
     roles: ['user'],
     created: '2020-01-01T12:03:00.123456Z',
