@@ -55,7 +55,7 @@ test('without DATABASE_URL the service runs in development mode', async t => {
       server.child.kill('SIGTERM')
       t.equal(await server.ended, 0)
       t.equal(server.stderr(), '')
-      t.strictSame((await readdir(folder)).sort(), ['postgres', 'secret'])
+      t.strictSame((await readdir(folder)).sort(), ['mails', 'postgres', 'secret'])
       t.ok(await isStopped())
     })
   })
@@ -84,7 +84,7 @@ test('without DATABASE_URL the service runs in development mode', async t => {
       await readFile(join(folder, 'owner.pid'), 'utf8').catch(() => undefined) === String(server.child.pid))
     server.child.kill('SIGTERM')
     t.equal(await server.ended, 0)
-    t.strictSame((await readdir(folder)).sort(), ['postgres', 'secret'])
+    t.strictSame((await readdir(folder)).sort(), ['mails', 'postgres', 'secret'])
     t.ok(await isStopped())
   })
 
@@ -92,7 +92,7 @@ test('without DATABASE_URL the service runs in development mode', async t => {
     const args = ['create-admin', '--username', 'ann', '--email', 'ann@example.com']
     t.strictSame(await runCommand(t, { cwd, env: CHEAP, args, input: 'correct horse' }),
       { code: 1, stdout: '', stderr: 'Failed! Username is already in use!\n' })
-    t.strictSame((await readdir(folder)).sort(), ['postgres', 'secret'])
+    t.strictSame((await readdir(folder)).sort(), ['mails', 'postgres', 'secret'])
     t.ok(await isStopped())
   })
 })

@@ -109,3 +109,17 @@ test('five codes in parallel on two instances are compared, and no sixth', async
     t.equal(status, count === 4 ? 200 : 400, `round ${round}`)
   }
 })
+
+test('of 20 parallel uses of one link on two instances, one succeeds, 30 rounds', async t => {
+  const { here, there } = await openTwo(t)
+  await signUpVerified(here, 'alice')
+  for (let round = 0; round < 30; round++) {
+    await here.post('/api/auth/password/forgot', { email: 'alice@example.com' })
+    const { token } = await here.letter('alice@example.com', round * 2 + 1)
+    const uses = await Promise.all(Array.from({ length: 20 }, async (_, index) =>
+      await reset(index % 2 ? here : there, token)))
+    t.equal(uses.filter(status => status === 200).length, 1, `round ${round}: ${uses.join(' ')}`)
+    // The mail that tells of the reset.
+    await here.letter('alice@example.com', round * 2 + 2)
+  }
+})
