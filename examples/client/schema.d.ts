@@ -2351,10 +2351,10 @@ export interface operations {
                 content: {
                     "application/json": {
                         /**
-                         * @example The e-mail address was verified.
+                         * @example The e-mail address was confirmed.
                          * @enum {string}
                          */
-                        message: "The e-mail address was verified.";
+                        message: "The e-mail address was confirmed.";
                     };
                 };
             };
@@ -2363,7 +2363,7 @@ export interface operations {
              *
              *     CODE_INVALID: The code is wrong or has expired.
              *
-             *     PROOF_REQUIRED: Sign in, or send the password of the user, to verify this address.
+             *     PROOF_REQUIRED: To confirm this address, sign in or enter the password of the user.
              *
              *     PASSWORD_WEAK: Failed! The password is one of the most common.
              *
@@ -2448,9 +2448,9 @@ export interface operations {
                 };
             };
             /**
-             * @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again.
+             * @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again.
              *
-             *     TOO_MANY_REQUESTS: Too many requests. Please wait and try again.
+             *     SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again.
              */
             429: {
                 headers: {
@@ -2466,7 +2466,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "SIGNIN_THROTTLED" | "TOO_MANY_REQUESTS";
+                        code: "TOO_MANY_REQUESTS" | "SIGNIN_THROTTLED";
                     };
                 };
             };

@@ -23,7 +23,7 @@ test('npx gatehouse runs the service of the npm package', { timeout: 180_000 }, 
   await t.test('the package has the built service, its documents and nothing else', async t => {
     const built = /^dist\/(src|plugins|routes|sql)\/.*\.js(\.map)?$/
     const others = files.map(({ path }) => path).filter(path => !built.test(path))
-    const documents = others.filter(path => !/^(dist\/sql\/migrations\/\d{4}\.do\.[\w-]+\.sql|dist\/views\/mails\/[a-z-]+\.(txt|html)|docs\/[\w-]+\.(md|json|svg))$/.test(path))
+    const documents = others.filter(path => !/^(dist\/sql\/migrations\/\d{4}\.do\.[\w-]+\.sql|dist\/views\/(mails|pages)\/[a-z-]+\.(txt|html|css|js)|docs\/[\w-]+\.(md|json|svg))$/.test(path))
     t.strictSame(documents.sort(), ['.env.example', 'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'])
     t.ok(others.some(path => path.endsWith('.sql')))
     t.ok(others.includes('docs/configuration.md'), '--help refers to it')

@@ -5,6 +5,9 @@ import { type AddressInfo, createServer } from 'node:net'
 import { test, type Test } from 'tap'
 import { roles } from '../../src/access.ts'
 import { PASSWORD, type SignedIn } from '../support/app.ts'
+import { startMailServer } from '../support/mail-server.ts'
+import { readLetter } from '../support/mailbox.ts'
+import { MAIL_SETTINGS } from '../support/mails.ts'
 import { until } from '../support/wait.ts'
 import { startDescribed, tool } from './description.ts'
 
@@ -46,7 +49,10 @@ async function startProxy (t: Test, file: string, origin: string): Promise<strin
 }
 
 test('every response is as the description says', async t => {
-  const { file, origin, signUp, app } = await startDescribed(t, { SIGNUP_ROLES: [...roles] })
+  const mail = await startMailServer(t)
+  const { file, origin, signUp, app } = await startDescribed(t, {
+    ...MAIL_SETTINGS, MAIL_URL: mail.url, MAIL_RECIPIENT_LIMIT: 0, SIGNUP_ROLES: [...roles]
+  })
   const proxy = await startProxy(t, file, origin)
   const seen = new Set<string>()
 
@@ -131,6 +137,31 @@ test('every response is as the description says', async t => {
   await good(200, 'DELETE', `/api/auth/sessions/${sid}`, { token })
   const last = await signIn('root')
   await good(200, 'POST', '/api/auth/signout/all', { token: last.accessToken })
+
+  // The life of an e-mail address.
+  await signUp('amy', ['admin'])
+  const amy = await signIn('amy')
+  /** The token of the newest mail to an address, once it has received so many. */
+  const tokenTo = async (address: string, count: number) => {
+    const received = () => mail.mails.filter(({ to }) => to.includes(address))
+    const last = await until(`${count} mails to ${address}`, () => received()[count - 1])
+    return readLetter(last).token
+  }
+  const [former, next] = ['amy@example.com', 'amy@new.example.com']
+  await good(200, 'POST', '/api/auth/reauthenticate', { token: amy.accessToken, body: { password: PASSWORD } })
+  await good(200, 'POST', '/api/auth/email/verification', { body: { email: former } })
+  const verification = await tokenTo(former, 1)
+  await good(400, 'POST', '/api/auth/email/verify', { body: { token: verification } })
+  await good(200, 'POST', '/api/auth/email/verify', { body: { token: verification, password: PASSWORD } })
+  await good(202, 'PUT', '/api/users/me/email', { token: amy.accessToken, body: { email: next } })
+  await good(200, 'POST', '/api/auth/email/verify', { token: amy.accessToken, body: { token: await tokenTo(next, 1) } })
+  await good(200, 'POST', '/api/auth/email/undo', { body: { token: await tokenTo(former, 2) } })
+  await good(400, 'POST', '/api/auth/email/undo', { body: { token: 'unknown' } })
+  await good(200, 'POST', '/api/auth/password/reset', { body: { token: await tokenTo(former, 3), newPassword: PASSWORD } })
+  await good(200, 'POST', '/api/auth/password/forgot', { body: { email: former } })
+  await good(400, 'POST', '/api/auth/password/reset', { body: { email: former, code: '000000', newPassword: PASSWORD } })
+  const admin = await signIn('amy')
+  await good(202, 'POST', `/api/users/${admin.id}/password-reset`, { token: admin.accessToken })
 
   // Responses to requests that are not as described are as described.
   t.match(await send({ method: 'GET', path: '/api/test/user' }), { status: 403, request: [/^request/] })

@@ -16,7 +16,7 @@ export interface Letter {
   fields: Record<string, string>
 }
 
-function read ({ headers, text }: ReceivedMail): Letter {
+export function readLetter ({ headers, text }: ReceivedMail): Letter {
   const url = new URL(/https?:\/\/\S+#\S+/.exec(text)?.[0] ?? 'https://no-link.example.com')
   const fields = Object.fromEntries(new URLSearchParams(url.hash.slice(1)))
   return {
@@ -34,7 +34,7 @@ export type Mailbox = Awaited<ReturnType<typeof openMailbox>>
 export async function openMailbox (t: Test, overrides: Partial<Config> = {}) {
   const server = await startMailServer(t)
   const service = await startMailApp(t, server.url, { MAIL_RECIPIENT_LIMIT: 0, RATE_LIMIT_EMAIL: 0, ...overrides })
-  const lettersTo = (address: string) => server.mails.filter(({ to }) => to.includes(address)).map(read)
+  const lettersTo = (address: string) => server.mails.filter(({ to }) => to.includes(address)).map(readLetter)
   return {
     ...service,
     server,
