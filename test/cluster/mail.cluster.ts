@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { chown, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { until } from '../support/wait.ts'
@@ -20,9 +20,14 @@ error unix - - n - - error
 retry unix - - n - - error
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
+proxymap unix - - n - - proxymap
+proxywrite unix - - n - 1 proxymap
 `
 
-/** Starts Debian's Postfix for the domain example.com, with a Maildir for every address. */
+/** The user who owns the mailboxes. */
+const NOBODY = 65534
+
+/** Starts Debian's Postfix for the domain example.com, with a Maildir each for alice and bob. */
 async function startPostfix (t: Test) {
   const folder = await createFolder(t)
   const port = await freePort()
@@ -39,12 +44,17 @@ async function startPostfix (t: Test) {
     mynetworks: '127.0.0.0/8',
     virtual_mailbox_domains: 'example.com',
     virtual_mailbox_base: join(folder, 'mailboxes'),
-    virtual_mailbox_maps: 'regexp:{{/^(.+)@/ $1/}}',
-    virtual_uid_maps: 'static:65534',
-    virtual_gid_maps: 'static:65534',
+    virtual_mailbox_maps: 'inline:{ alice@example.com=alice/, bob@example.com=bob/ }',
+    virtual_uid_maps: `static:${NOBODY}`,
+    virtual_gid_maps: `static:${NOBODY}`,
     virtual_minimum_uid: '1'
   }).map(([name, value]) => `${name} = ${value}\n`).join(''), 0o644)
   await writeFor(join(folder, 'master.cf'), masterOf(port), 0o644)
+  await mkdir(join(folder, 'spool'))
+  for (const [name, user] of [['data', await run(['id', '-u', 'postfix'])], ['mailboxes', NOBODY]] as const) {
+    await mkdir(join(folder, name))
+    await chown(join(folder, name), Number(user), Number(user))
+  }
   return { port, folder }
 }
 
@@ -73,7 +83,7 @@ test('mails reach a mailbox through Postfix, also those that were queued while i
   t.teardown(async () => { await run(['postfix', '-c', postfix.folder, 'stop']).catch(() => {}) })
   const email = 'bob@example.com'
   await until('Postfix to accept mails', async () => {
-    t.equal(running.end(), undefined)
+    if (running.end() !== undefined) throw new Error(running.output())
     return (await readFile(join(postfix.folder, 'log'), 'utf8').catch(() => '')).includes('starting the Postfix mail system')
   })
   t.equal((await send(instance.url, 'auth/signup', { body: signUpBody('bob') })).status, 200)
