@@ -37,24 +37,24 @@ export default fp<{ config: Config }>(async function connections (fastify, { con
   if (max === 0) return
   // All clients share the connections of a proxy.
   const isTrusted = compile(config.TRUST_PROXY)
-  const open = new Map<string, number>()
+  const open = new Map<string, { connections: number }>()
   const logQuietly = createQuietLog()
   server.on('connection', (socket: Socket) => {
     // Unknown if the client has disconnected.
     const { remoteAddress: ip } = socket
     if (ip === undefined || isTrusted(ip, 0)) return
     const network = networkOf(ip)
-    const count = (open.get(network) ?? 0) + 1
-    if (count > max) {
+    const held = open.get(network) ?? { connections: 0 }
+    if (held.connections === max) {
       socket.destroy()
       logQuietly({ log: fastify.log, ip, socket }, 'excess_rate_limit_exceeded', network, { connections: max })
       return
     }
-    open.set(network, count)
+    open.set(network, held)
+    held.connections++
     socket.once('close', () => {
-      const left = (open.get(network) ?? 1) - 1
-      if (left === 0) open.delete(network)
-      else open.set(network, left)
+      held.connections--
+      if (held.connections === 0) open.delete(network)
     })
   })
 }, { name: 'connections', fastify: '5.x' })

@@ -54,9 +54,9 @@ export default (async (fastify, { config }) => {
   }
 
   /** Hashes the new password of a user whose address was never verified. @throws ApiError PROOF_REQUIRED */
-  async function choosePassword ({ userId, purpose }: PresentedEmailToken, password: string, request: FastifyRequest) {
+  async function choosePassword ({ userId }: PresentedEmailToken, password: string, request: FastifyRequest) {
     const [user] = await request.db.query(userById(userId))
-    if (!user || user.emailVerified || purpose !== 'verification') throw new ApiError('PROOF_REQUIRED')
+    if (!user || user.emailVerified) throw new ApiError('PROOF_REQUIRED')
     await fastify.rejectWeakPassword(password, user)
     return { hash: await passwords.hash(password, clientNetwork(request)) }
   }

@@ -1,4 +1,5 @@
 import { test } from 'tap'
+import { ApiError } from '../../../../src/errors.ts'
 import { PASSWORD, SECRET, signUpBody, startApp, type TestApp } from '../../../support/app.ts'
 import { startMailServer } from '../../../support/mail-server.ts'
 import { openMailbox, signUpVerified } from '../../../support/mailbox.ts'
@@ -86,6 +87,76 @@ test('a new password is no proof for a verified user, nor for a new address', as
   const { token } = await box.letter('alice@new.example.com')
   t.strictSame((await verify(box, { token, newPassword: NEW })).body, PROOF_REQUIRED)
   t.match(await me(box, accessToken), { email: 'alice@example.com' })
+})
+
+test('a new password is no proof for the new address of a user who was never verified either', async t => {
+  const box = await openMailbox(t)
+  const { accessToken } = await signUpBob(box)
+  await changeTo(box, accessToken, 'bob@new.example.com')
+  const { token } = await box.letter('bob@new.example.com')
+  t.strictSame((await verify(box, { token, newPassword: NEW })).body, PROOF_REQUIRED)
+})
+
+test('what happens while a password is hashed counts', async t => {
+  const box = await openMailbox(t)
+  const { hash } = box.app.passwords
+  let meanwhile = ''
+  t.intercept(box.app.passwords, 'hash', {
+    value: async (...args: Parameters<typeof hash>) => {
+      if (meanwhile !== '') await box.sql(meanwhile)
+      return await hash(...args)
+    }
+  })
+  const changes: Array<[change: string, expected: object]> = [
+    ['UPDATE users SET email_verified_at = now()', PROOF_REQUIRED],
+    ['UPDATE users SET disabled_at = now()', TOKEN_INVALID],
+    ['DELETE FROM users', TOKEN_INVALID]
+  ]
+  for (const [index, [change, expected]] of changes.entries()) {
+    meanwhile = ''
+    const name = `user${index}`
+    await box.post('/api/auth/signup', signUpBody(name))
+    const { token } = await box.letter(`${name}@example.com`)
+    meanwhile = change
+    t.strictSame((await verify(box, { token, newPassword: NEW })).body, expected, change)
+  }
+})
+
+test('a user who is deleted once the token was found has none', async t => {
+  const box = await openMailbox(t)
+  const { letter: { token } } = await signUpBob(box)
+  await box.post('/api/auth/password/forgot', { email: 'bob@example.com' })
+  const reset = await box.letter('bob@example.com', 2)
+  const { query } = box.app.db
+  t.intercept(box.app.db, 'query', {
+    value: async (...args: Parameters<typeof query>) =>
+      ['user_by_id', 'credentials_by_id'].includes(args[0].name) ? [] : await query(...args)
+  })
+  t.strictSame((await verify(box, { token, newPassword: NEW })).body, PROOF_REQUIRED)
+  t.match((await verify(box, { token, password: PASSWORD })).body, { code: 'PASSWORD_INVALID' })
+  t.strictSame((await box.post('/api/auth/password/reset', { token: reset.token, newPassword: NEW })).body, TOKEN_INVALID)
+})
+
+test('a proof that the database cannot check is a 503', async t => {
+  const box = await openMailbox(t)
+  const { letter: { token }, accessToken } = await signUpBob(box)
+  t.intercept(box.app, 'identify', { value: async () => { throw new ApiError('DATABASE_UNAVAILABLE') } })
+  t.equal((await verify(box, { token }, accessToken)).status, 503)
+})
+
+test('mails about nobody, and links that are void, are not sent', async t => {
+  const box = await openMailbox(t)
+  await box.signUp('alice')
+  const { db, mail } = box.app
+  await mail.queue(db, { kind: 'email-change', recipient: 'nobody@example.com' })
+  await mail.queue(db, { kind: 'email-changed', recipient: 'nobody@example.com' })
+  await mail.queue(db, { kind: 'email-changed', recipient: 'alice@old.example.com', userId: 1 })
+  await box.settled()
+  t.strictSame(box.server.mails, [])
+
+  const { app, sql } = await startApp(t)
+  await app.mailUndo(app.db, { id: 1, email: 'alice@example.com' })
+  t.strictSame(await sql('SELECT FROM email_tokens'), [], 'without mail there is no link')
 })
 
 test('another mail is sent on request, unless the address is verified or unknown', async t => {
