@@ -1,4 +1,5 @@
 import { Server } from 'node:http'
+import type { Socket } from 'node:net'
 import fp from 'fastify-plugin'
 
 declare module 'fastify' {
@@ -22,11 +23,22 @@ export default fp(async function draining (fastify) {
   fastify.decorate('isDraining', () => isDraining)
   fastify.decorate('drain', () => { isDraining = true })
 
+  const sockets = new Set<Socket>()
+  fastify.server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => { sockets.delete(socket) })
+  })
+
   fastify.addHook('preClose', async () => {
     isDraining = true
     const { server } = fastify
     if (!(server instanceof Server) || !server.listening) return
-    const closeIdle = setInterval(() => { Server.prototype.closeIdleConnections.call(server) }, LINGER)
+    const closeIdle = setInterval(() => {
+      Server.prototype.closeIdleConnections.call(server)
+      // Browsers and load balancers open connections in advance. Node counts none as idle before its first request, and
+      // no longer enforces the timeout for that.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+    }, LINGER)
     server.once('close', () => { clearInterval(closeIdle) })
     server.closeIdleConnections = () => {}
   })

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { Agent, request } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { createDatabase, SECRET, startApp } from '../support/app.ts'
@@ -84,3 +86,18 @@ for (const [title, env] of SHUTDOWNS) {
     t.equal(server.stderr(), '')
   })
 }
+
+test('a connection on which nothing was sent does not delay the shutdown', async t => {
+  const { app } = await startApp(t)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const accepted = once(app.server, 'connection')
+  const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
+  socket.on('error', () => {})
+  await accepted
+  const closed = once(socket, 'close')
+  const begin = performance.now()
+  await app.close()
+  await closed
+  // CONNECTION_TIMEOUT would close it after 30 s, and SHUTDOWN_GRACE force the exit after 10 s.
+  t.ok(performance.now() - begin < 8000, `${performance.now() - begin} ms`)
+})
