@@ -89,7 +89,8 @@ for (const [title, env] of SHUTDOWNS) {
 
 test('a connection on which nothing was sent does not delay the shutdown', async t => {
   const { app } = await startApp(t)
-  await app.listen({ port: 0, host: '127.0.0.1' })
+  const address = await app.listen({ port: 0, host: '127.0.0.1' })
+  t.equal((await fetch(address)).status, 200, 'another connection is kept alive')
   const accepted = once(app.server, 'connection')
   const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
   socket.on('error', () => {})
