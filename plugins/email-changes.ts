@@ -46,7 +46,7 @@ const isSame = (one: string, other: string): boolean => one.toLowerCase() === ot
 export default fp(async function emailChanges (fastify) {
   const { mail, sessionCache } = fastify
 
-  /** Runs `work` in the transaction that uses a token. It returns the event. */
+  /** Runs `work` in the transaction that uses a token. It returns the event. @throws ApiError EMAIL_TAKEN */
   async function use (
     presented: PresentedEmailToken, request: FastifyRequest,
     work: (transaction: Queryable, user: User) => Promise<{ event: SecurityEvent, detail: Record<string, unknown> }>
@@ -62,7 +62,7 @@ export default fp(async function emailChanges (fastify) {
       const author = { actorId: userId, ip: clientAddress(request) }
       await transaction.query(insertAuditEvent({ ...planned, userId, ...author }))
       return planned
-    })
+    }).catch((error: unknown) => { throw isTaken(error) ? new ApiError('EMAIL_TAKEN') : error })
     sessionCache.invalidate(userId)
     mail.wake()
     logSecurityEvent(request, event, { userId, ...detail })
@@ -87,14 +87,10 @@ export default fp(async function emailChanges (fastify) {
     } else if (user.emailVerified) throw new ApiError('PROOF_REQUIRED')
   }
 
-  async function rejectTaken (changing: Promise<void>): Promise<void> {
-    await changing.catch((error: unknown) => { throw isTaken(error) ? new ApiError('EMAIL_TAKEN') : error })
-  }
-
   fastify.decorate('emailChanges', {
     async verify (presented, proof, request) {
       const { purpose, email, invalid } = presented
-      await rejectTaken(use(presented, request, async (transaction, user) => {
+      await use(presented, request, async (transaction, user) => {
         await recheckProof(transaction, proof, user)
         await transaction.query(deleteTokens(user.id, { undo: false }))
         if (purpose === 'email-change') {
@@ -107,7 +103,7 @@ export default fp(async function emailChanges (fastify) {
         await transaction.query(verifyEmail(user.id))
         if ('hash' in proof) await takeOver(transaction, user.id, proof.hash)
         return { event: 'user_updated', detail: { email: 'verified', takenOver: 'hash' in proof } }
-      }))
+      })
     },
 
     async reset (presented, hash, request) {
@@ -129,7 +125,7 @@ export default fp(async function emailChanges (fastify) {
 
     async undo (presented, request) {
       const { email } = presented
-      await rejectTaken(use(presented, request, async (transaction, user) => {
+      await use(presented, request, async (transaction, user) => {
         await transaction.query(changeEmail(user.id, email))
         await transaction.query(endSessions(user.id))
         await transaction.query(dropUndoMails(user.id))
@@ -140,7 +136,7 @@ export default fp(async function emailChanges (fastify) {
         await mail.queue(transaction, { kind: 'password-reset', recipient: email, userId, isLimited: false })
         await mail.queue(transaction, { kind: 'email-restored', recipient: changed, userId, data: { username } })
         return { event: 'user_updated', detail: { email: 'restored' } }
-      }))
+      })
     }
   })
 }, { name: 'email-changes', fastify: '5.x', dependencies: ['deadline', 'email-tokens', 'guard', 'mail', 'session-cache'] })

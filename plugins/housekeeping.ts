@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
 import {
   purgeAuditEvents, purgeCounters, purgeEmailTokens, purgeMails, purgeNetworks, purgeSessions, purgeUnverifiedUsers
 } from '../sql/housekeeping.ts'
+import { pause } from '../src/backoff.ts'
 import type { Config } from '../src/config/read-settings.ts'
 
 /** Rows per statement: few enough that no request waits noticeably for their locks. */
@@ -20,9 +20,6 @@ declare module 'fastify' {
 
 export default fp<{ config: Config }>(async function housekeeping (fastify, { config }) {
   const stopped = new AbortController()
-  const pause = async (ms: number) => {
-    await sleep(ms, undefined, { signal: stopped.signal, ref: false }).catch(() => {})
-  }
 
   const statements = [purgeSessions, purgeCounters, purgeNetworks, purgeMails, purgeEmailTokens]
     .map(build => build(BATCH))
@@ -36,7 +33,7 @@ export default fp<{ config: Config }>(async function housekeeping (fastify, { co
       while (count === BATCH && !stopped.signal.aborted) {
         [{ count } = { count: 0 }] = await fastify.db.query(statement)
         total += count
-        if (count === BATCH) await pause(PAUSE)
+        if (count === BATCH) await pause(PAUSE, stopped.signal)
       }
     }
     return total
@@ -44,7 +41,7 @@ export default fp<{ config: Config }>(async function housekeeping (fastify, { co
 
   async function run (): Promise<void> {
     while (!stopped.signal.aborted) {
-      await pause(config.HOUSEKEEPING_INTERVAL * 1000)
+      await pause(config.HOUSEKEEPING_INTERVAL * 1000, stopped.signal)
       if (stopped.signal.aborted) return
       try {
         const rows = await purge()

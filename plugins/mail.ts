@@ -54,7 +54,7 @@ declare module 'fastify' {
   }
 }
 
-/** Milliseconds: many times as long as a request takes, and short for somebody who waits for a mail. */
+/** Milliseconds: many times as long as a request takes, and short for a user who expects a mail. */
 const MAX_WAKE_DELAY = 250
 
 /**

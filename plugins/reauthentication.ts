@@ -21,6 +21,8 @@ export interface Reauthentication {
    * @throws ApiError PASSWORD_INVALID, also if the user has no password; SIGNIN_THROTTLED; BUSY
    */
   verifyPassword (caller: Caller, given: string, request: FastifyRequest, failure?: SecurityEvent): Promise<Password>
+  /** The same for a user who is not signed in. Wrong ones are counted like those of sign-ins. */
+  verifyPasswordOf (user: Caller, given: string, request: FastifyRequest): Promise<Password>
   /**
    * Renews the caller's session.
    * @returns a new access token
@@ -38,6 +40,18 @@ declare module 'fastify' {
 export default fp<{ config: Config }>(async function reauthentication (fastify, { config }) {
   const { accessTokens, passwords, sessionCache } = fastify
 
+  async function verify (
+    user: Caller, given: string, request: FastifyRequest,
+    { failure, origin }: { failure: SecurityEvent, origin?: string }
+  ): Promise<Password> {
+    const password = passwordOf(user)
+    const matches = await fastify.throttleSignIn({ username: user.username, userId: user.id, origin }, request,
+      async () => await passwords.verify(password?.hash, given, clientNetwork(request)))
+    if (matches && password) return password
+    logSecurityEvent(request, failure, { userId: user.id })
+    throw new ApiError('PASSWORD_INVALID')
+  }
+
   fastify.decorate('reauthentication', {
     async findCaller ({ caller, db }) {
       const [user] = await db.query(credentialsById(caller.userId))
@@ -45,15 +59,10 @@ export default fp<{ config: Config }>(async function reauthentication (fastify, 
       return user
     },
 
-    async verifyPassword (user, given, request, failure = 'authn_login_fail') {
-      const password = passwordOf(user)
-      const guess = { username: user.username, userId: user.id, origin: request.caller.sessionId }
-      const matches = await fastify.throttleSignIn(guess, request,
-        async () => await passwords.verify(password?.hash, given, clientNetwork(request)))
-      if (matches && password) return password
-      logSecurityEvent(request, failure, { userId: user.id })
-      throw new ApiError('PASSWORD_INVALID')
-    },
+    verifyPassword: async (user, given, request, failure = 'authn_login_fail') =>
+      await verify(user, given, request, { failure, origin: request.caller.sessionId }),
+
+    verifyPasswordOf: async (user, given, request) => await verify(user, given, request, { failure: 'authn_login_fail' }),
 
     async renew (verified, request) {
       const { userId, sessionId } = request.caller

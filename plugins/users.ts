@@ -77,7 +77,7 @@ export default fp(async function users (fastify) {
       return planned
     })
     sessionCache.invalidate(id)
-    mail.wake()
+    if (changed.mail) mail.wake()
     logSecurityEvent(request, changed.event, { userId: id, actorId: request.caller.userId, ...changed.detail })
     return changed.result
   }

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Backoff } from '../src/backoff.ts'
+import { Backoff, pause } from '../src/backoff.ts'
 import { errorMessage } from '../src/unknown.ts'
 import { ListeningConnection, type ListeningOptions } from './listening-connection.ts'
 
@@ -65,7 +65,7 @@ export class InvalidationListener {
       onAttempt()
       if (this.#stopped.signal.aborted) return
       this.#options.onLost(reason)
-      await sleep(this.#backoff.next(), undefined, { signal: this.#stopped.signal, ref: false }).catch(() => {})
+      await pause(this.#backoff.next(), this.#stopped.signal)
     }
   }
 

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 /** Exponential back-off between attempts: each delay is twice the one before, up to the maximum. */
 export class Backoff {
   readonly #first: number
@@ -22,4 +24,9 @@ export class Backoff {
   reset (): void {
     this.#next = this.#first
   }
+}
+
+/** Waits for some milliseconds, or until the signal, without keeping the process alive. */
+export const pause = async (ms: number, signal: AbortSignal): Promise<void> => {
+  await sleep(ms, undefined, { signal, ref: false }).catch(() => {})
 }

@@ -1,9 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { Backoff } from '../backoff.ts'
+import { Backoff, pause } from '../backoff.ts'
 import { DeliveryError } from './delivery-error.ts'
 import type { MailMetrics } from './mail-metrics.ts'
 import type { Outlet, Prepared } from './outlet.ts'
-import { pause } from './pause.ts'
 import { retryDelay } from './retry.ts'
 
 /** A mail that this process is to send. */

@@ -1,6 +1,5 @@
-import { Backoff } from '../backoff.ts'
+import { Backoff, pause } from '../backoff.ts'
 import { Delivery, type DeliveryOptions, LEASE } from './delivery.ts'
-import { pause } from './pause.ts'
 
 /** Mails that a process sends at once. */
 const MAX_ACTIVE = 5

@@ -1,9 +1,7 @@
 import { migrate } from '../../sql/migrate.ts'
 import { endSomeSessions } from '../../sql/sessions.ts'
-import { buildApp } from '../app.ts'
 import type { Settings } from '../config/settings.ts'
-import { commandLog } from './command-line.ts'
-import { completeSettings } from './development-mode.ts'
+import { withDatabase } from './command-database.ts'
 
 /**
  * The command `migrate`, for a database whose tables belong to another role than the service's. It needs no secrets.
@@ -25,19 +23,14 @@ const BATCH = 1000
  * @returns the text to print
  */
 export async function runSignOutEverybody (settings: Settings): Promise<string> {
-  const { config, close } = await completeSettings(settings, { share: true })
-  const app = await buildApp(config, commandLog())
-  try {
+  return await withDatabase(settings, async ({ db, log }) => {
     let total = 0
     let count = BATCH
     while (count === BATCH) {
-      count = (await app.db.query(endSomeSessions(BATCH))).length
+      count = (await db.query(endSomeSessions(BATCH))).length
       total += count
     }
-    app.log.warn({ event: 'authn_token_revoked', sessions: total }, 'authn_token_revoked')
+    log.warn({ event: 'authn_token_revoked', sessions: total }, 'authn_token_revoked')
     return `Sessions ended: ${total}`
-  } finally {
-    await app.close()
-    await close()
-  }
+  })
 }

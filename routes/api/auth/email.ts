@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Proof } from '../../../plugins/email-changes.ts'
 import type { PresentedEmailToken } from '../../../plugins/email-tokens.ts'
 import { perMinute } from '../../../plugins/rate-limits.ts'
-import { credentialsById, passwordOf } from '../../../sql/credentials.ts'
+import { credentialsById } from '../../../sql/credentials.ts'
 import { userById } from '../../../sql/users.ts'
 import { clientNetwork } from '../../../src/api/client-address.ts'
 import { presentedFields, presentedIn } from '../../../src/api/email-token-body.ts'
@@ -24,7 +24,7 @@ interface GivenProof {
 }
 
 export default (async (fastify, { config }) => {
-  const { emailChanges, mail, passwords } = fastify
+  const { emailChanges, mail, passwords, reauthentication } = fastify
 
   fastify.post('/email/verification', {
     config: { access: 'public', errors: ['NOT_CONFIGURED'], rateLimit: perMinute(config.RATE_LIMIT_EMAIL) },
@@ -42,15 +42,14 @@ export default (async (fastify, { config }) => {
     return requested
   })
 
-  /** Verifies the password of a user who is not signed in. @throws ApiError PASSWORD_INVALID */
+  /** Verifies the password of a user who is not signed in. @throws ApiError PASSWORD_INVALID, also if deleted since */
   async function verifyPassword (userId: number, password: string, request: FastifyRequest): Promise<Proof> {
     const [user] = await request.db.query(credentialsById(userId))
-    const stored = user && passwordOf(user)
-    const matches = user && await fastify.throttleSignIn({ username: user.username, userId }, request,
-      async () => await passwords.verify(stored?.hash, password, clientNetwork(request)))
-    if (matches && stored) return { verified: stored }
-    logSecurityEvent(request, 'authn_login_fail', { userId })
-    throw new ApiError('PASSWORD_INVALID')
+    if (!user) {
+      logSecurityEvent(request, 'authn_login_fail', { userId })
+      throw new ApiError('PASSWORD_INVALID')
+    }
+    return { verified: await reauthentication.verifyPasswordOf(user, password, request) }
   }
 
   /** Hashes the new password of a user whose address was never verified. @throws ApiError PROOF_REQUIRED */
