@@ -1,19 +1,19 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { insertAuditEvent } from '../sql/audit.ts'
-import { type CredentialVersion, deleteCredentials, lockCredential, setPassword } from '../sql/credentials.ts'
+import {
+  credentialsById, type CredentialVersion, deleteCredentials, deletePassword, lockCredential, setPassword
+} from '../sql/credentials.ts'
 import type { Queryable } from '../sql/database.ts'
-import { deleteTokens, takeToken } from '../sql/email-tokens.ts'
-import { dropTokenMails, dropUndoMails } from '../sql/mails.ts'
+import { deleteTokens } from '../sql/email-tokens.ts'
+import { dropUndoMails } from '../sql/mails.ts'
+import { deleteSecondFactors, factorsOf } from '../sql/second-factors.ts'
 import { endSessions } from '../sql/sessions.ts'
-import { isTaken } from '../sql/sign-up.ts'
 import { changeEmail, verifyEmail } from '../sql/user-emails.ts'
-import { lockUser } from '../sql/user-changes.ts'
-import { clientAddress } from '../src/api/client-address.ts'
+import type { PresentedFactor } from '../src/api/second-factor.ts'
 import type { User } from '../src/api/users.ts'
 import { ApiError } from '../src/errors.ts'
-import { logSecurityEvent, type SecurityEvent } from '../src/telemetry/security-events.ts'
 import type { SessionEntry } from '../src/tokens/session-cache.ts'
+import type { Transact } from './email-token-use.ts'
 import type { PresentedEmailToken } from './email-tokens.ts'
 
 /**
@@ -29,8 +29,15 @@ export interface EmailChanges {
    * @throws ApiError PROOF_REQUIRED, EMAIL_TAKEN, TOKEN_INVALID or CODE_INVALID, and what `recheck` throws
    */
   verify (presented: PresentedEmailToken, proof: Proof, request: FastifyRequest): Promise<void>
-  /** Gives a user a new password. @throws ApiError TOKEN_INVALID or CODE_INVALID */
-  reset (presented: PresentedEmailToken, hash: string, request: FastifyRequest): Promise<void>
+  /**
+   * Gives a user a new password.
+   * @param factor of a user with a verified address, if the user has one
+   * @throws ApiError TOKEN_INVALID or CODE_INVALID, SECOND_FACTOR_REQUIRED if there is none, and what
+   * `secondFactors.use` throws
+   */
+  reset (
+    presented: PresentedEmailToken, hash: string, factor: PresentedFactor | undefined, request: FastifyRequest
+  ): Promise<void>
   /** Gives a user the former address back. @throws ApiError TOKEN_INVALID or EMAIL_TAKEN */
   undo (presented: PresentedEmailToken, request: FastifyRequest): Promise<void>
 }
@@ -44,38 +51,22 @@ declare module 'fastify' {
 const isSame = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase()
 
 export default fp(async function emailChanges (fastify) {
-  const { mail, sessionCache } = fastify
-
-  /** Runs `work` in the transaction that uses a token. It returns the event. @throws ApiError EMAIL_TAKEN */
-  async function use (
-    presented: PresentedEmailToken, request: FastifyRequest,
-    work: (transaction: Queryable, user: User) => Promise<{ event: SecurityEvent, detail: Record<string, unknown> }>
-  ): Promise<void> {
-    const { userId, email, tokenHash, invalid } = presented
-    const { event, detail } = await request.db.transaction(async transaction => {
-      const [user] = await transaction.query(lockUser(userId))
-      if (!user || user.disabled) throw new ApiError(invalid)
-      await transaction.query(dropTokenMails(userId, [user.email, email]))
-      const [taken] = await transaction.query(takeToken(userId, tokenHash))
-      if (!taken) throw new ApiError(invalid)
-      const planned = await work(transaction, user)
-      const author = { actorId: userId, ip: clientAddress(request) }
-      await transaction.query(insertAuditEvent({ ...planned, userId, ...author }))
-      return planned
-    }).catch((error: unknown) => { throw isTaken(error) ? new ApiError('EMAIL_TAKEN') : error })
-    sessionCache.invalidate(userId)
-    mail.wake()
-    logSecurityEvent(request, event, { userId, ...detail })
-  }
+  const { mail, secondFactors } = fastify
 
   /**
    * Makes a user belong to the owner of the mailbox alone. Whoever has registered somebody else's address loses the
-   * password, the sessions and all that was pending.
+   * password, the second factors, the sessions and all that was pending.
    */
   async function takeOver (transaction: Queryable, userId: number, hash: string): Promise<void> {
     await transaction.query(endSessions(userId))
     await transaction.query(deleteCredentials(userId))
     await transaction.query(setPassword(userId, hash))
+  }
+
+  /** @throws ApiError SECOND_FACTOR_REQUIRED if the user, who is locked, has one */
+  async function rejectSecondFactor (transaction: Queryable, { id }: User): Promise<void> {
+    const [factors] = await transaction.query(factorsOf(id))
+    if (factors?.totp || factors?.passkeys) throw new ApiError('SECOND_FACTOR_REQUIRED')
   }
 
   /** @throws ApiError if the proof is no longer valid */
@@ -90,7 +81,7 @@ export default fp(async function emailChanges (fastify) {
   fastify.decorate('emailChanges', {
     async verify (presented, proof, request) {
       const { purpose, email, invalid } = presented
-      await use(presented, request, async (transaction, user) => {
+      await fastify.useEmailToken(presented, request, async (transaction, user) => {
         await recheckProof(transaction, proof, user)
         await transaction.query(deleteTokens(user.id, { undo: false }))
         if (purpose === 'email-change') {
@@ -106,8 +97,14 @@ export default fp(async function emailChanges (fastify) {
       })
     },
 
-    async reset (presented, hash, request) {
-      await use(presented, request, async (transaction, user) => {
+    async reset (presented, hash, factor, request) {
+      const [owner] = await request.db.query(credentialsById(presented.userId))
+      if (!owner) throw new ApiError(presented.invalid)
+      const transact: Transact = async work => factor
+        ? await secondFactors.use(owner, factor, { type: 'password-reset' }, request, work)
+        : await request.db.transaction(work)
+      await fastify.useEmailToken(presented, request, async (transaction, user) => {
+        if (!factor && user.emailVerified) await rejectSecondFactor(transaction, user)
         if (!isSame(user.email, presented.email)) throw new ApiError(presented.invalid)
         await transaction.query(deleteTokens(user.id, { undo: false }))
         if (user.emailVerified) {
@@ -120,18 +117,24 @@ export default fp(async function emailChanges (fastify) {
         const { email: recipient, username } = user
         await mail.queue(transaction, { kind: 'password-was-reset', recipient, userId: user.id, data: { username } })
         return { event: 'authn_password_change', detail: { reset: true, takenOver: !user.emailVerified } }
+      }, transact).catch(async (error: unknown) => {
+        if (!(error instanceof ApiError) || error.code !== 'SECOND_FACTOR_REQUIRED') throw error
+        await fastify.countCodeFailure(owner.email)
+        throw await secondFactors.required('password-reset', owner, request)
       })
     },
 
     async undo (presented, request) {
       const { email } = presented
-      await use(presented, request, async (transaction, user) => {
+      await fastify.useEmailToken(presented, request, async (transaction, user, since) => {
         await transaction.query(changeEmail(user.id, email))
         await transaction.query(endSessions(user.id))
         await transaction.query(dropUndoMails(user.id))
         await transaction.query(deleteTokens(user.id, { undo: true }))
-        // Whoever changed the address probably knows the password.
-        await transaction.query(deleteCredentials(user.id))
+        // Whoever changed the address probably knows the password, and may have added second factors since. Earlier
+        // ones are kept, and the reset of the password requires one: an old mailbox alone gives no access.
+        await transaction.query(deletePassword(user.id))
+        await transaction.query(deleteSecondFactors(user.id, since))
         const { id: userId, username, email: changed } = user
         await mail.queue(transaction, { kind: 'password-reset', recipient: email, userId, isLimited: false })
         await mail.queue(transaction, { kind: 'email-restored', recipient: changed, userId, data: { username } })
@@ -139,4 +142,8 @@ export default fp(async function emailChanges (fastify) {
       })
     }
   })
-}, { name: 'email-changes', fastify: '5.x', dependencies: ['deadline', 'email-tokens', 'guard', 'mail', 'session-cache'] })
+}, {
+  name: 'email-changes',
+  fastify: '5.x',
+  dependencies: ['deadline', 'email-token-use', 'email-tokens', 'guard', 'mail', 'second-factors', 'sign-in-throttle']
+})

@@ -134,9 +134,11 @@ export default fp<{ config: Config }>(async function emailTokens (fastify, { con
       return found !== undefined
     })
     if (!found) {
+      // Whether the address belongs to a user or not, so that both take as long.
+      await fastify.countCodeFailure(email)
       logSecurityEvent(request, 'authn_login_fail', { reason: 'code', route: request.routeOptions.url })
       throw new ApiError('CODE_INVALID')
     }
     return { ...found, invalid: 'CODE_INVALID' }
   })
-}, { name: 'email-tokens', fastify: '5.x', dependencies: ['code-tries', 'deadline', 'failed-sign-ins', 'mail'] })
+}, { name: 'email-tokens', fastify: '5.x', dependencies: ['code-tries', 'deadline', 'failed-sign-ins', 'mail', 'sign-in-throttle'] })

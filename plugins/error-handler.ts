@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
 import { securityHeaders } from '../src/api/security-headers.ts'
-import { ApiError, type ErrorCode, errorDefinition } from '../src/errors.ts'
+import { ApiError, type ErrorCode, errorDefinition, responseCode } from '../src/errors.ts'
 
 /** Errors of Fastify, by code. */
 const FRAMEWORK: Record<string, ErrorCode> = {
@@ -76,7 +76,7 @@ export function sendError (thrown: FastifyError | ApiError, request: FastifyRequ
   if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
   // Repeats plugins/response-headers.ts, because Fastify rejects some URLs before it runs any hook.
   reply.code(status).header('x-request-id', request.id).headers({ ...securityHeaders, ...headers, ...error.headers })
-    .send({ ...body, message: error.message, code: error.code })
+    .send({ ...body, message: error.message, code: responseCode(error.code), ...error.body })
 }
 
 /** Responds to what never became a request: the HTTP parser rejected it, or it did not arrive in time. */

@@ -1,14 +1,16 @@
-import type { FastifyContextConfig, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyContextConfig, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Queryable } from '../sql/database.ts'
 import { lockCaller } from '../sql/sessions.ts'
 import { lockRoles } from '../sql/users.ts'
-import { type Access, denial, isAccess, policies } from '../src/access.ts'
+import { type Access, denial } from '../src/access.ts'
 import { accessTokenOf } from '../src/api/access-token.ts'
 import { clientNetwork } from '../src/api/client-address.ts'
 import { prependHook } from '../src/api/route-hooks.ts'
+import { requirementsOf } from '../src/api/route-requirements.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
+import { mustEnrol } from '../src/factors/policy.ts'
 import { createQuietLog } from '../src/telemetry/security-events.ts'
 import { isFresh } from '../src/tokens/authentication.ts'
 import type { SessionEntry } from '../src/tokens/session-cache.ts'
@@ -21,6 +23,8 @@ declare module 'fastify' {
     access: Access
     /** The route requires a session whose user has authenticated within REAUTHENTICATION_WITHIN seconds. */
     freshness?: true
+    /** The route is part of setting up a second factor, and admits those who must do so first (SECOND_FACTOR). */
+    enrolment?: true
   }
   interface FastifyRequest {
     /** The caller of an authenticated route, with the roles held now. @throws Error on a public route */
@@ -29,9 +33,10 @@ declare module 'fastify' {
   interface FastifyInstance {
     /**
      * Identifies the caller by the access token, for a public route that lets some callers do more.
-     * @throws ApiError ACCESS_TOKEN_MISSING, ACCESS_TOKEN_EXPIRED, ACCESS_TOKEN_INVALID or DATABASE_UNAVAILABLE
+     * @param freshness as a route's `config.freshness`
+     * @throws ApiError for which `isTokenDenial` is true, and DATABASE_UNAVAILABLE
      */
-    identify (request: FastifyRequest): Promise<SessionEntry>
+    identify (request: FastifyRequest, freshness?: true): Promise<SessionEntry>
     /**
      * Checks again, in the transaction of a change, that the caller's session is alive, and that the user is enabled
      * and has the role. The guard decided before the body arrived and, possibly, before a password was hashed. The rows
@@ -42,21 +47,9 @@ declare module 'fastify' {
   }
 }
 
-/** What a route declares. @throws Error that prevents the start, if this plugin could not enforce it */
-function requirementsOf ({ method, url, config }: RouteOptions): FastifyContextConfig {
-  const route = `Route ${String(method)} ${url}`
-  if (!isAccess(config?.access)) {
-    throw new Error(`${route} declares ` +
-      `${config?.access === undefined ? 'no access' : `the unknown access "${String(config.access)}"`}. ` +
-      `Add config: { access } with one of: ${Object.keys(policies).join(', ')}.`)
-  }
-  const freshness: unknown = config.freshness
-  if (freshness !== undefined && freshness !== true) {
-    throw new Error(`${route} declares the unknown freshness "${String(freshness)}". Use true, or leave it out.`)
-  }
-  if (freshness && config.access === 'public') throw new Error(`${route} is public, so it cannot require freshness.`)
-  return config
-}
+/** Whether the database may know better than the session cache. */
+const isUnmet = ({ code }: ApiError): boolean =>
+  code === 'REAUTHENTICATION_REQUIRED' || code === 'SECOND_FACTOR_ENROLMENT_REQUIRED'
 
 /**
  * Enforces the access that routes declare as `config.access`, and then `config.freshness`. Denies by default: guarding
@@ -70,10 +63,23 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
   const callers = new WeakMap<FastifyRequest, SessionEntry>()
   const logQuietly = createQuietLog()
 
-  fastify.decorate('identify', async request => {
+  /** The error for a session that is alive, but must be renewed, or must set up a second factor, first. */
+  function unmet (
+    { freshness, enrolment }: { freshness: true | undefined, enrolment?: true | undefined }, session: SessionEntry
+  ): ApiError | undefined {
+    if (!enrolment && mustEnrol(session, config.SECOND_FACTOR)) return new ApiError('SECOND_FACTOR_ENROLMENT_REQUIRED')
+    if (!freshness || isFresh(session, within)) return undefined
+    return new ApiError('REAUTHENTICATION_REQUIRED', undefined, { headers: challenge })
+  }
+
+  fastify.decorate('identify', async (request, freshness) => {
     const claims = accessTokens.verify(accessTokenOf(request))
-    const session = sessionCache.get(claims) ?? await sessionCache.load(claims)
+    const cached = sessionCache.get(claims)
+    if (cached && !unmet({ freshness }, cached)) return cached
+    const session = await sessionCache.load(claims)
     if (!session) throw new ApiError('ACCESS_TOKEN_INVALID')
+    const error = unmet({ freshness }, session)
+    if (error) throw error
     return session
   })
 
@@ -100,19 +106,18 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
 
   /** Decides by the roles that the session has now, not by those in the token: changes apply to the next request. */
   function admit (
-    request: FastifyRequest, { access, freshness }: FastifyContextConfig, session: SessionEntry | undefined
+    request: FastifyRequest, requirements: FastifyContextConfig, session: SessionEntry | undefined
   ): ApiError | undefined {
     if (!session) return rejected(request, 'revoked')
-    const denied = denial(access, session.roles)
+    const denied = denial(requirements.access, session.roles)
     if (denied) {
       logQuietly(request, 'authz_fail', session.userId, { userId: session.userId, route: request.routeOptions.url })
       return new ApiError(denied)
     }
-    if (freshness && !isFresh(session, within)) {
-      return new ApiError('REAUTHENTICATION_REQUIRED', undefined, { headers: challenge })
-    }
-    callers.set(request, session)
-    return undefined
+    const { freshness, enrolment } = requirements
+    const error = unmet({ freshness, enrolment }, session)
+    if (!error) callers.set(request, session)
+    return error
   }
 
   fastify.addHook('onRoute', route => {
@@ -133,7 +138,7 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
       const cached = sessionCache.get(claims)
       const error = cached && admit(request, requirements, cached)
       // Another replica may have renewed the session, which sends no notification. The database decides.
-      if (cached && error?.code !== 'REAUTHENTICATION_REQUIRED') done(error)
+      if (cached && (!error || !isUnmet(error))) done(error)
       else sessionCache.load(claims).then(loaded => { done(admit(request, requirements, loaded)) }, done)
     })
   })

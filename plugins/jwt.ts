@@ -8,6 +8,7 @@ import { LRUCache } from 'lru-cache'
 import { roles } from '../src/access.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
+import { mustEnrol } from '../src/factors/policy.ts'
 import { readKeys } from '../src/tokens/key-file.ts'
 import { type KeyRing, ringOfKeys, ringOfSecrets, secretVerifier, type Verifier } from '../src/tokens/key-ring.ts'
 import type { SessionEntry } from '../src/tokens/session-cache.ts'
@@ -27,7 +28,8 @@ export type AccessClaims = Static<typeof Claims>
 
 export interface AccessTokens {
   /**
-   * Issues a token that does not outlive the session.
+   * Issues a token that does not outlive the session. That of a user who must set up a second factor has no roles, and
+   * an audience that only gatehouse accepts: other servers would not know that it permits nothing else.
    * @param audience the server that the token is for; gatehouse itself unless given
    */
   issue (session: SessionEntry, audience?: string): string
@@ -53,7 +55,8 @@ const LEEWAY = 60
 
 export default fp<{ config: Config }>(async function accessTokens (fastify, { config }) {
   const { JWT_ISSUER: iss, JWT_AUDIENCE: aud, ACCESS_TOKEN_TTL: ttl, JWT_KEYS_FILE: file } = config
-  const rules = { checkTyp: 'at+jwt', allowedIss: iss, allowedAud: aud, requiredClaims: ['iss', 'aud', 'exp', 'iat'] }
+  const enrolment = `${aud}#second-factor-enrolment`
+  const rules = { checkTyp: 'at+jwt', allowedIss: iss, allowedAud: [aud, enrolment], requiredClaims: ['iss', 'aud', 'exp', 'iat'] }
   // A single algorithm: tokens with HS384 or HS512 and the same secret would verify too (RFC 8725 §3.1).
   const hs256 = { ...rules, algorithms: ['HS256' as const] }
   const accepted = config.JWT_SECRET_ACCEPTED.map(key => {
@@ -84,11 +87,14 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
   }
 
   fastify.decorate('accessTokens', {
-    issue ({ userId, sessionId, roles, expiresAt, authenticatedAt, amr }, audience = aud) {
+    issue (session, audience = aud) {
+      const { userId, sessionId, expiresAt, authenticatedAt, amr } = session
+      const isLimited = mustEnrol(session, config.SECOND_FACTOR)
+      const roles = isLimited ? [] : session.roles
       const iat = toSeconds(Date.now())
       const exp = Math.min(iat + ttl, toSeconds(expiresAt.getTime()))
       // Without a unique id, two refreshes within a second would give the same token.
-      const unique = { jti: randomUUID(), iat, exp, iss, aud: audience }
+      const unique = { jti: randomUUID(), iat, exp, iss, aud: isLimited ? enrolment : audience }
       const authentication = { auth_time: toSeconds(authenticatedAt.getTime()), amr }
       return ring.sign({ sub: String(userId), id: userId, sid: sessionId, roles, ...authentication, ...unique })
     },

@@ -4,6 +4,7 @@ import { type CredentialVersion, credentialsById, type Password, passwordOf } fr
 import { renewSession } from '../sql/sign-in.ts'
 import type { RowOf } from '../sql/statement.ts'
 import { clientNetwork } from '../src/api/client-address.ts'
+import type { PresentedFactor } from '../src/api/second-factor.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { logSecurityEvent, type SecurityEvent } from '../src/telemetry/security-events.ts'
@@ -29,6 +30,12 @@ export interface Reauthentication {
    * @throws ApiError ACCESS_TOKEN_INVALID if the session ended, and PASSWORD_INVALID if the password was changed, since
    */
   renew (verified: CredentialVersion, request: FastifyRequest): Promise<string>
+  /**
+   * Renews the caller's session by a second factor.
+   * @returns a new access token
+   * @throws ApiError ACCESS_TOKEN_INVALID if the session ended, and what `secondFactors.use` throws
+   */
+  renewByFactor (caller: Caller, presented: PresentedFactor, request: FastifyRequest): Promise<string>
 }
 
 declare module 'fastify' {
@@ -38,7 +45,8 @@ declare module 'fastify' {
 }
 
 export default fp<{ config: Config }>(async function reauthentication (fastify, { config }) {
-  const { accessTokens, passwords, sessionCache } = fastify
+  const { accessTokens, passwords, secondFactors, sessionCache } = fastify
+  const idle = config.REFRESH_IDLE_TTL
 
   async function verify (
     user: Caller, given: string, request: FastifyRequest,
@@ -49,7 +57,15 @@ export default fp<{ config: Config }>(async function reauthentication (fastify, 
       async () => await passwords.verify(password?.hash, given, clientNetwork(request)))
     if (matches && password) return password
     logSecurityEvent(request, failure, { userId: user.id })
+    if (user.hasSecondFactor) await fastify.countCodeFailure(user.email)
     throw new ApiError('PASSWORD_INVALID')
+  }
+
+  function renewed (row: RowOf<typeof renewSession>, request: FastifyRequest): string {
+    const { userId, sessionId } = request.caller
+    sessionCache.invalidate(userId)
+    logSecurityEvent(request, 'authn_login_success', { userId, sessionId })
+    return accessTokens.issue({ userId, sessionId, ...row })
   }
 
   fastify.decorate('reauthentication', {
@@ -65,20 +81,30 @@ export default fp<{ config: Config }>(async function reauthentication (fastify, 
     verifyPasswordOf: async (user, given, request) => await verify(user, given, request, { failure: 'authn_login_fail' }),
 
     async renew (verified, request) {
-      const { userId, sessionId } = request.caller
+      const { sessionId } = request.caller
       const [session] = await request.db.query(
-        renewSession(verified, { sessionId, amr: ['pwd'], idle: config.REFRESH_IDLE_TTL }))
+        renewSession(verified, { sessionId, amr: ['pwd'], idle }))
       if (!session) {
         await fastify.recheck(request.db, request.caller, request.routeOptions.config.access)
         throw new ApiError('PASSWORD_INVALID')
       }
-      sessionCache.invalidate(userId)
-      logSecurityEvent(request, 'authn_login_success', { userId, sessionId })
-      return accessTokens.issue({ userId, sessionId, ...session })
+      return renewed(session, request)
+    },
+
+    async renewByFactor (caller, presented, request) {
+      const { sessionId } = request.caller
+      const session = await secondFactors.use(caller, presented, { type: 'reauthentication' }, request,
+        async (transaction, { credential, amr: used }) => {
+          const amr = [...new Set([...request.caller.amr, ...used])]
+          const [row] = await transaction.query(renewSession(credential, { sessionId, amr, idle }))
+          if (!row) throw new ApiError('ACCESS_TOKEN_INVALID')
+          return row
+        })
+      return renewed(session, request)
     }
   })
 }, {
   name: 'reauthentication',
   fastify: '5.x',
-  dependencies: ['deadline', 'guard', 'jwt', 'passwords', 'session-cache', 'sign-in-throttle']
+  dependencies: ['deadline', 'guard', 'jwt', 'passwords', 'second-factors', 'session-cache', 'sign-in-throttle']
 })

@@ -32,6 +32,7 @@ function impliedErrors (route: RouteOptions, access: Access): ErrorCode[] {
   const codes: ErrorCode[] = ['INTERNAL', 'DATABASE_UNAVAILABLE', 'REQUEST_MALFORMED']
   if (access !== 'public') codes.push('ACCESS_TOKEN_MISSING', 'ACCESS_TOKEN_EXPIRED', 'ACCESS_TOKEN_INVALID')
   if (route.config?.freshness) codes.push('REAUTHENTICATION_REQUIRED')
+  if (access !== 'public' && !route.config?.enrolment) codes.push('SECOND_FACTOR_ENROLMENT_REQUIRED')
   if (route.config?.deadline !== false) codes.push('DEADLINE_EXCEEDED')
   const policy = policies[access]
   if ('denial' in policy) codes.push(policy.denial)

@@ -11,13 +11,11 @@ import { clientAddress, clientNetwork } from '../src/api/client-address.ts'
 import { type Config, refreshSecrets } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { createQuietLog, logSecurityEvent } from '../src/telemetry/security-events.ts'
+import type { AuthenticationMethod } from '../src/tokens/authentication.ts'
 import { RefreshTokenCodec, ROTATIONS } from '../src/tokens/refresh-token.ts'
 import { beginOf, newSessionId } from '../src/tokens/session-id.ts'
 
-export interface Tokens {
-  accessToken: string
-  refreshToken: string
-}
+export type Tokens = Record<'accessToken' | 'refreshToken', string>
 
 interface OpenedSession {
   tokens: Tokens
@@ -28,10 +26,13 @@ interface OpenedSession {
 export interface Sessions {
   /**
    * Opens a session for a user whose credential was verified.
+   * @param amr how the user authenticated
    * @param on a transaction to be part of
    * @returns undefined if the user was deleted or disabled, or the credential changed, since
    */
-  open (verified: CredentialVersion, request: FastifyRequest, on?: Queryable): Promise<OpenedSession | undefined>
+  open (
+    verified: CredentialVersion, amr: AuthenticationMethod[], request: FastifyRequest, on?: Queryable
+  ): Promise<OpenedSession | undefined>
   /**
    * Exchanges a refresh token for new tokens, as REFRESH_ROTATION says.
    * @param audience `aud` of the access token
@@ -90,15 +91,13 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
     return ended
   }
 
-  /** Whether a session has expired, even if its row was purged. */
-  const isExpired = (sessionId: string): boolean => beginOf(sessionId) + config.REFRESH_TOKEN_TTL * 1000 < Date.now()
-
   fastify.decorate('sessions', {
-    async open (verified, request, on = request.db) {
+    async open (verified, amr, request, on = request.db) {
       const { userId } = verified
       const sessionId = newSessionId()
       const [session] = await on.query(insertSession(verified, {
         sessionId,
+        amr,
         ttl: config.REFRESH_TOKEN_TTL,
         ip: clientAddress(request),
         network: clientNetwork(request),
@@ -130,7 +129,9 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
         sessionCache.invalidate(userId)
         logSecurityEvent(request, 'authn_token_reuse', { userId, sessionId })
       }
-      if (ended?.expired || isExpired(sessionId)) throw new ApiError('REFRESH_TOKEN_EXPIRED')
+      // The row of an expired session may have been purged.
+      const isExpired = beginOf(sessionId) + config.REFRESH_TOKEN_TTL * 1000 < Date.now()
+      if (ended?.expired || isExpired) throw new ApiError('REFRESH_TOKEN_EXPIRED')
       throw ended ? new ApiError('REFRESH_TOKEN_UNKNOWN') : unknown(request, 'revoked')
     },
 

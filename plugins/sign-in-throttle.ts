@@ -15,6 +15,14 @@ export interface Guess {
    * own, which guesses from elsewhere do not use up.
    */
   origin?: string | undefined
+  /** whether the right password completes the sign-in, so that it resets the counter; true unless given */
+  isFinal?: boolean
+}
+
+/** Whose codes are guessed. */
+export interface CodeOwner {
+  id: number
+  email: string
 }
 
 declare module 'fastify' {
@@ -26,6 +34,18 @@ declare module 'fastify' {
      * @throws ApiError SIGNIN_THROTTLED with the seconds to wait, DATABASE_UNAVAILABLE, and what `verify` throws
      */
     throttleSignIn (guess: Guess, request: FastifyRequest, verify: () => Promise<boolean>): Promise<boolean>
+    /** The same for the codes of a user who has proved something else, in one count for all of them and all places. */
+    throttleCode <Result> (
+      owner: CodeOwner, request: FastifyRequest, verify: () => Promise<Result | false>
+    ): Promise<Result | false>
+    /**
+     * Adds a failure to the count of `throttleCode`, of somebody who has proved nothing. It starts no delay, so that
+     * nobody can keep a user out.
+     * @param email of the user, who need not exist
+     */
+    countCodeFailure (email: string): Promise<void>
+    /** Resets the counter of a guess whose sign-in was completed after `isFinal: false`. */
+    resetSignIn (guess: Guess): Promise<void>
   }
 }
 
@@ -54,26 +74,34 @@ export default fp<{ config: Config }>(async function signInThrottle (fastify, { 
   const logQuietly = createQuietLog()
   const limits = new Map<string, LimitFunction>()
 
-  async function attempt (
-    key: string, userId: number | undefined, request: FastifyRequest, verify: () => Promise<boolean>
-  ): Promise<boolean> {
+  interface Attempt {
+    key: string
+    userId: number | undefined
+    isFinal: boolean
+  }
+
+  const reset = async (key: string, counters = [failures, delays, gate]) => {
+    await Promise.all(counters.map(async counter => { await counter.reset(key) }))
+  }
+
+  async function attempt<Result> (
+    { key, userId, isFinal }: Attempt, request: FastifyRequest, verify: () => Promise<Result | false>
+  ): Promise<Result | false> {
     const { total } = await failures.add(key)
     // The last undelayed guess already starts the first delay, so that no other slips through in between.
     const isDelayed = total >= config.SIGNIN_MAX_FAILURES
-    let isRight: boolean
+    let result: Result | false
     try {
       if (isDelayed) await passGate(key, userId, request)
-      isRight = await verify()
+      result = await verify()
     } catch (error) {
       // Not verified, so not counted: the gate is closed, the hash queue was full, or the database was unavailable.
       await failures.add(key, -1).catch(() => {})
       throw error
     }
-    if (isRight) {
-      const counters = isDelayed ? [failures, delays, gate] : [failures]
-      await Promise.all(counters.map(async counter => { await counter.reset(key) }))
-    }
-    return isRight
+    if (result !== false && isFinal) await reset(key, isDelayed ? undefined : [failures])
+    else if (result !== false) await failures.add(key, -1)
+    return result
   }
 
   /** Lets one guess pass, and closes the gate for the next delay. */
@@ -89,9 +117,17 @@ export default fp<{ config: Config }>(async function signInThrottle (fastify, { 
     logSecurityEvent(request, 'authn_login_fail_max', { userId, seconds })
   }
 
-  fastify.decorate('throttleSignIn', async ({ username, userId, origin = '' }, request, verify) => {
-    // A digest: users sometimes type their password into the username field. An origin contains no space.
-    const key = createHash('sha256').update(`${origin} ${username.toLowerCase()}`).digest('base64url')
+  // A digest: users sometimes type their password into the username field.
+  const digest = (text: string): string => createHash('sha256').update(text.toLowerCase()).digest('base64url')
+  // An origin contains no space.
+  const keyOf = ({ username, origin = '' }: Guess): string => digest(`${origin} ${username}`)
+  const codeKeyOf = (email: string): string => digest(`codes  ${email}`)
+
+  /** Attempts in the queue of their key. */
+  async function queue<Result> (
+    guess: Attempt, request: FastifyRequest, verify: () => Promise<Result | false>
+  ): Promise<Result | false> {
+    const { key } = guess
     const limit = limits.get(key) ?? pLimit(concurrency(config))
     limits.set(key, limit)
     // Time in this queue counts as time waiting for a connection. While the database is unavailable, the first ones
@@ -100,10 +136,19 @@ export default fp<{ config: Config }>(async function signInThrottle (fastify, { 
     try {
       return await limit(async () => {
         if (performance.now() > deadline) throw new ApiError('BUSY')
-        return await attempt(key, userId, request, verify)
+        return await attempt(guess, request, verify)
       })
     } finally {
       if (limit.activeCount + limit.pendingCount === 0 && limits.get(key) === limit) limits.delete(key)
     }
+  }
+
+  fastify.decorate('throttleSignIn', async (guess, request, verify) => {
+    const { userId, isFinal = true } = guess
+    return await queue({ key: keyOf(guess), userId, isFinal }, request, verify)
   })
+  fastify.decorate('throttleCode', async ({ id: userId, email }, request, verify) =>
+    await queue({ key: codeKeyOf(email), userId, isFinal: true }, request, verify))
+  fastify.decorate('countCodeFailure', async email => { await failures.add(codeKeyOf(email)) })
+  fastify.decorate('resetSignIn', async guess => { await reset(keyOf(guess)) })
 }, { name: 'sign-in-throttle', fastify: '5.x', dependencies: ['counters'] })

@@ -1,9 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { insertAuditEvent } from '../sql/audit.ts'
-import { changePassword, type CredentialVersion } from '../sql/credentials.ts'
-import { deleteTokens } from '../sql/email-tokens.ts'
-import { dropTokenMails } from '../sql/mails.ts'
+import { deleteSecondFactors } from '../sql/second-factors.ts'
 import { endSessions } from '../sql/sessions.ts'
 import type { Statement } from '../sql/statement.ts'
 import { deleteUser, lockAdminRole, lockUser, replaceRoles, setDisabled } from '../sql/user-changes.ts'
@@ -13,7 +11,6 @@ import type { User } from '../src/api/users.ts'
 import { ApiError } from '../src/errors.ts'
 import { logSecurityEvent, type SecurityEvent } from '../src/telemetry/security-events.ts'
 import type { NewMail } from './mail.ts'
-import type { Tokens } from './sessions.ts'
 
 /**
  * Changes of users. Each is one transaction with its audit event, which checks again what the route's access requires
@@ -24,20 +21,11 @@ export interface Users {
   changeRoles (id: number, roles: readonly Role[], request: FastifyRequest): Promise<User>
   setDisabled (id: number, disabled: boolean, request: FastifyRequest): Promise<User>
   endSessions (id: number, request: FastifyRequest): Promise<void>
+  /** Removes the second factors and the recovery codes of a user who has lost them, and ends the user's sessions. */
+  removeFactors (id: number, request: FastifyRequest): Promise<void>
   /** Mails a link to reset the password to a user. */
   resetPassword (id: number, request: FastifyRequest): Promise<void>
   remove (id: number, request: FastifyRequest): Promise<void>
-  /**
-   * Changes the caller's password, ends every session of the caller, the current one included, and opens a new one. An
-   * attacker may share the current session.
-   * @param user whom a mail tells
-   * @param verified the current password
-   * @param hash of the new password
-   * @throws ApiError PASSWORD_INVALID if the password was changed since
-   */
-  changePassword (
-    user: { email: string, username: string }, verified: CredentialVersion, hash: string, request: FastifyRequest
-  ): Promise<Tokens>
 }
 
 declare module 'fastify' {
@@ -59,7 +47,7 @@ interface Change {
 }
 
 export default fp(async function users (fastify) {
-  const { mail, sessionCache, sessions } = fastify
+  const { mail, sessionCache } = fastify
 
   async function change (id: number, request: FastifyRequest, plan: (user: User) => Change): Promise<User> {
     const changed = await request.db.transaction(async transaction => {
@@ -109,6 +97,19 @@ export default fp(async function users (fastify) {
       }))
     },
 
+    async removeFactors (id, request) {
+      await change(id, request, user => ({
+        event: 'user_updated',
+        statements: [deleteSecondFactors(id), endSessions(id)],
+        mail: {
+          kind: 'second-factors-removed', recipient: user.email, userId: id, data: { username: user.username }
+        },
+        result: user,
+        removesAdmin: false,
+        detail: { change: 'second-factors-removed' }
+      }))
+    },
+
     async resetPassword (id, request) {
       await change(id, request, user => ({
         event: 'authn_password_change',
@@ -128,28 +129,6 @@ export default fp(async function users (fastify) {
         removesAdmin: true,
         detail: { roles: user.roles }
       }))
-    },
-
-    async changePassword ({ email: recipient, username }, verified, hash, request) {
-      const { userId } = request.caller
-      const tokens = await request.db.transaction(async transaction => {
-        await fastify.recheck(transaction, request.caller, request.routeOptions.config.access)
-        const [changed] = await transaction.query(changePassword(verified, hash))
-        await transaction.query(endSessions(userId))
-        // Somebody else may have asked for a link to reset the password.
-        await transaction.query(dropTokenMails(userId, [recipient]))
-        await transaction.query(deleteTokens(userId, { undo: false }))
-        const author = { actorId: userId, ip: clientAddress(request) }
-        await transaction.query(insertAuditEvent({ event: 'authn_password_change', userId, ...author }))
-        const opened = changed && await sessions.open({ ...verified, ...changed }, request, transaction)
-        if (!opened) throw new ApiError('PASSWORD_INVALID')
-        await mail.queue(transaction, { kind: 'password-changed', recipient, userId, data: { username } })
-        return opened.tokens
-      })
-      sessionCache.invalidate(userId)
-      mail.wake()
-      logSecurityEvent(request, 'authn_password_change', { userId })
-      return tokens
     }
   })
-}, { name: 'users', fastify: '5.x', dependencies: ['deadline', 'guard', 'mail', 'session-cache', 'sessions'] })
+}, { name: 'users', fastify: '5.x', dependencies: ['deadline', 'guard', 'mail', 'session-cache'] })

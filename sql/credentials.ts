@@ -18,6 +18,9 @@ export const NETWORK_KEPT = 'interval \'30 days\''
 
 const PASSWORD = 'credentials.id AS "credentialId", version, data ->> \'hash\' AS hash'
 
+const HAS_SECOND_FACTOR = `EXISTS (SELECT FROM credentials AS factors WHERE factors.user_id = users.id
+        AND factors.kind IN ('totp', 'passkey')) AS "hasSecondFactor"`
+
 const USERS = 'users LEFT JOIN credentials ON user_id = users.id AND kind = \'password\''
 
 const UserWithPassword = Type.Object({
@@ -42,7 +45,7 @@ export function passwordOf (
 export const credentialsByUsername = statement({
   name: 'credentials_by_username',
   text: `SELECT users.id, username, email, ${PASSWORD}, disabled_at IS NOT NULL AS disabled,
-      email_verified_at IS NOT NULL AS "emailVerified",
+      email_verified_at IS NOT NULL AS "emailVerified", ${HAS_SECOND_FACTOR},
       EXISTS (SELECT FROM known_networks WHERE user_id = users.id AND network = $2::text
         AND last_seen_at > now() - ${NETWORK_KEPT}) AS "isKnown"
     FROM ${USERS} WHERE lower(username COLLATE "C") = lower($1::text COLLATE "C")`,
@@ -51,16 +54,18 @@ export const credentialsByUsername = statement({
     ...UserWithPassword.properties,
     disabled: Type.Boolean(),
     emailVerified: Type.Boolean(),
+    hasSecondFactor: Type.Boolean(),
     isKnown: Type.Boolean()
   })
 })
 
-/** A signed-in user who must enter the password again. */
+/** A user who must enter the password again, or present a second factor. */
 export const credentialsById = statement({
   name: 'credentials_by_id',
-  text: `SELECT users.id, username, email, ${PASSWORD} FROM ${USERS} WHERE users.id = $1::bigint`,
+  text: `SELECT users.id, username, email, ${PASSWORD}, ${HAS_SECOND_FACTOR} FROM ${USERS}
+    WHERE users.id = $1::bigint`,
   values: (id: number) => [id],
-  row: UserWithPassword
+  row: Type.Object({ ...UserWithPassword.properties, hasSecondFactor: Type.Boolean() })
 })
 
 const SAME_VERSION = 'user_id = $1::bigint AND id = $2::uuid AND version = $3::int'
@@ -101,6 +106,14 @@ export const lockCredential = statement({
   text: `SELECT id FROM credentials WHERE ${SAME_VERSION} FOR SHARE`,
   values: ({ userId, credentialId, version }: CredentialVersion) => [userId, credentialId, version],
   row: Type.Object({ id: Type.String() })
+})
+
+/** Deletes the password of a user. */
+export const deletePassword = statement({
+  name: 'delete_password',
+  text: 'DELETE FROM credentials WHERE user_id = $1::bigint AND kind = \'password\'',
+  values: (userId: number) => [userId],
+  row: Type.Object({})
 })
 
 /** Deletes every credential of a user. */

@@ -95,9 +95,9 @@ export const codesOf = statement({
 export const takeToken = statement({
   name: 'take_token',
   text: `DELETE FROM email_tokens WHERE user_id = $1::bigint AND token_hash = $2::text AND expires_at > now()
-    RETURNING purpose`,
+    RETURNING created_at AS "createdAt"`,
   values: (userId: number, tokenHash: string) => [userId, tokenHash],
-  row: Type.Object({ purpose: Type.String() })
+  row: Type.Object({ createdAt: Type.Date() })
 })
 
 /**

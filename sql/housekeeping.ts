@@ -81,6 +81,14 @@ export const purgeEmailTokens = statement({
   row
 })
 
+/** Deletes up to `batch` expired challenges. */
+export const purgeChallenges = statement({
+  name: 'purge_challenges',
+  text: purge('challenges', 'expires_at <= now()', 'expires_at'),
+  values: (batch: number) => [batch],
+  row
+})
+
 /**
  * Deletes up to `batch` users who have not verified their address in time, with an audit event each. Users who were
  * given a role since are kept.

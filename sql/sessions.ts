@@ -6,14 +6,19 @@ import { selectRoles, Roles } from './users.ts'
 // One row of `refresh_tokens` is one session. sql/sign-in.ts has the statements that open and renew one, and
 // sql/rotation.ts those of a refresh.
 
-/** The SQL of when and how the user of a session last authenticated. */
-export const AUTHENTICATION = 'authenticated_at AS "authenticatedAt", amr'
+/** The SQL of whether the user $1 has a second factor. */
+export const HAS_SECOND_FACTOR =
+  'EXISTS (SELECT FROM credentials WHERE user_id = $1::bigint AND kind IN (\'totp\', \'passkey\'))'
+
+/** The SQL of when and how the user of a session, $1, last authenticated. */
+export const AUTHENTICATION = `authenticated_at AS "authenticatedAt", amr, ${HAS_SECOND_FACTOR} AS "hasSecondFactor"`
 
 /** The row of a session that access tokens are issued for. */
 export const SessionRow = Type.Object({
   expiresAt: Type.Date(),
   authenticatedAt: Type.Date(),
   amr: AuthenticationMethods,
+  hasSecondFactor: Type.Boolean(),
   roles: Roles
 })
 
@@ -84,6 +89,14 @@ export const endSessions = statement({
   name: 'end_sessions',
   text: 'DELETE FROM refresh_tokens WHERE user_id = $1::bigint RETURNING id',
   values: (userId: number) => [userId],
+  row: ended
+})
+
+/** Ends every session of a user but one. */
+export const endOtherSessions = statement({
+  name: 'end_other_sessions',
+  text: 'DELETE FROM refresh_tokens WHERE user_id = $1::bigint AND id <> $2::uuid RETURNING id',
+  values: (userId: number, sessionId: string) => [userId, sessionId],
   row: ended
 })
 

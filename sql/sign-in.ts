@@ -17,7 +17,7 @@ const verified = (locks: string) => `SELECT users.id FROM users JOIN credentials
         AND disabled_at IS NULL
       ${locks}`
 
-interface NewSession {
+interface NewSession extends Pick<Authentication, 'amr'> {
   sessionId: string
   /** seconds */
   ttl: number
@@ -51,12 +51,12 @@ export const insertSession = statement({
       ON CONFLICT (user_id, network) DO UPDATE SET last_seen_at = now()
         WHERE known_networks.last_seen_at < now() - interval '1 day'
     )
-    INSERT INTO refresh_tokens (user_id, id, expires_at, ip, user_agent)
-    SELECT verified.id, $4::uuid, now() + make_interval(secs => $5::int), $6::text, $7::text FROM verified
+    INSERT INTO refresh_tokens (user_id, id, expires_at, ip, user_agent, amr)
+    SELECT verified.id, $4::uuid, now() + make_interval(secs => $5::int), $6::text, $7::text, $10::text[] FROM verified
     RETURNING expires_at AS "expiresAt", ${AUTHENTICATION}, ${selectRoles('$1::bigint')} AS roles`,
   values: ({ userId, credentialId, version }: CredentialVersion, session: NewSession) => [
     userId, credentialId, version, session.sessionId, session.ttl, session.ip, session.userAgent, session.maxSessions,
-    session.network
+    session.network, session.amr
   ],
   row: SessionRow
 })

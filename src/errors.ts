@@ -1,19 +1,6 @@
 import { format } from 'node:util'
-
-/** One error response of the HTTP contract. */
-export interface ErrorDefinition {
-  status: number
-  /** `%s` stands for the error's detail */
-  message: string
-  headers?: Record<string, string>
-  /** further fields of the body */
-  body?: Record<string, null>
-  /** a detail, for the example in the API description */
-  example?: string
-}
-
-// RFC 9110 §11.6.1: a 401 names the scheme that would be accepted.
-const challenge = { 'www-authenticate': 'Bearer' }
+import { type ErrorDefinition, unauthenticated } from './api/error-definition.ts'
+import { factorErrors } from './factors/errors.ts'
 
 // Seconds: long enough for a queue to drain, short enough for an interactive client.
 const retrySoon = { 'retry-after': '1' }
@@ -33,7 +20,7 @@ export const catalogue = {
   },
   PASSWORD_WEAK: { status: 400, message: 'Failed! The password is %s.', example: 'one of the most common' },
   USER_NOT_FOUND: { status: 404, message: 'User Not found.' },
-  PASSWORD_INVALID: { status: 401, message: 'Invalid Password!', headers: challenge, body: { accessToken: null } },
+  PASSWORD_INVALID: { status: 401, message: 'Invalid Password!', headers: unauthenticated, body: { accessToken: null } },
   ACCOUNT_DISABLED: { status: 403, message: 'Account is disabled.' },
   SIGNIN_THROTTLED: { status: 429, message: 'Too many wrong passwords. Please wait and try again.' },
   TOO_MANY_REQUESTS: { status: 429, message: 'Too many requests. Please wait and try again.' },
@@ -45,22 +32,23 @@ export const catalogue = {
   },
   EMAIL_NOT_VERIFIED: { status: 403, message: 'Please verify your e-mail address and try again.' },
   TOKEN_INVALID: { status: 400, message: 'The link is invalid, was used or has expired.' },
+  ...factorErrors,
   CODE_INVALID: { status: 400, message: 'The code is wrong or has expired.' },
   PROOF_REQUIRED: {
     status: 400,
     message: 'To confirm this address, sign in or enter the password of the user.'
   },
   AUDIENCE_UNKNOWN: { status: 400, message: 'The audience is unknown. Use one that JWT_AUDIENCES lists.' },
-  ACCESS_TOKEN_MISSING: { status: 403, message: 'No token provided!', headers: challenge },
-  ACCESS_TOKEN_EXPIRED: { status: 401, message: 'Unauthorized! Access Token was expired!', headers: challenge },
-  ACCESS_TOKEN_INVALID: { status: 401, message: 'Unauthorized!', headers: challenge },
+  ACCESS_TOKEN_MISSING: { status: 403, message: 'No token provided!', headers: unauthenticated },
+  ACCESS_TOKEN_EXPIRED: { status: 401, message: 'Unauthorized! Access Token was expired!', headers: unauthenticated },
+  ACCESS_TOKEN_INVALID: { status: 401, message: 'Unauthorized!', headers: unauthenticated },
   MODERATOR_REQUIRED: { status: 403, message: 'Require Moderator Role!' },
   ADMIN_REQUIRED: { status: 403, message: 'Require Admin Role!' },
   MODERATOR_OR_ADMIN_REQUIRED: { status: 403, message: 'Require Moderator or Admin Role!' },
   REAUTHENTICATION_REQUIRED: {
     status: 401,
-    message: 'Please confirm your password and try again.',
-    headers: challenge
+    message: 'Please confirm that it is you and try again.',
+    headers: unauthenticated
   },
   SESSION_NOT_FOUND: { status: 404, message: 'Session Not found.' },
   LAST_ADMIN: { status: 409, message: 'The last admin cannot be removed.' },
@@ -94,7 +82,13 @@ export const catalogue = {
 
 export type ErrorCode = keyof typeof catalogue
 
+export const errorCodes: readonly ErrorCode[] = Object.keys(catalogue).filter(
+  (code): code is ErrorCode => Object.hasOwn(catalogue, code))
+
 export const errorDefinition = (code: ErrorCode): ErrorDefinition => catalogue[code]
+
+/** The code of an error as a response has it. */
+export const responseCode = (code: ErrorCode): string => errorDefinition(code).code ?? code
 
 /** The message of an error, with an example of its detail. */
 export function exampleMessage (code: ErrorCode): string {
@@ -107,6 +101,8 @@ interface ApiErrorOptions extends ErrorOptions {
   headers?: Record<string, string>
   /** seconds, to override the catalogue's Retry-After */
   retryAfter?: number
+  /** further fields of the body */
+  body?: Record<string, unknown>
 }
 
 /** An error that a handler throws and the error-handler plugin turns into a response. */
@@ -114,6 +110,7 @@ export class ApiError extends Error {
   readonly code: ErrorCode
   readonly retryAfter: number | undefined
   readonly headers: Record<string, string> | undefined
+  readonly body: Record<string, unknown> | undefined
 
   /** @param detail replaces `%s` in the catalogue's message */
   constructor (code: ErrorCode, detail?: string, options: ApiErrorOptions = {}) {
@@ -121,9 +118,16 @@ export class ApiError extends Error {
     this.code = code
     this.retryAfter = options.retryAfter
     this.headers = options.headers
+    this.body = options.body
   }
 }
 
-/** Whether an error says that a request has no valid access token. */
+/** The errors of `identify`, but those of the database: a public route may treat them as the absence of a token. */
+const TOKEN_DENIALS: readonly ErrorCode[] = [
+  'ACCESS_TOKEN_MISSING', 'ACCESS_TOKEN_EXPIRED', 'ACCESS_TOKEN_INVALID', 'SECOND_FACTOR_ENROLMENT_REQUIRED',
+  'REAUTHENTICATION_REQUIRED'
+]
+
+/** Whether an error says that a request has no access token that would do. */
 export const isTokenDenial = (error: unknown): boolean =>
-  error instanceof ApiError && error.code.startsWith('ACCESS_TOKEN_')
+  error instanceof ApiError && TOKEN_DENIALS.includes(error.code)

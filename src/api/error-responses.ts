@@ -1,5 +1,5 @@
 import { type TSchema, Type } from '@sinclair/typebox'
-import { type ErrorCode, errorDefinition, exampleMessage } from '../errors.ts'
+import { type ErrorCode, errorDefinition, exampleMessage, responseCode } from '../errors.ts'
 
 /** The response schemas of the given errors, by status. */
 export function errorResponses (codes: readonly ErrorCode[]): Record<number, TSchema> {
@@ -9,10 +9,12 @@ export function errorResponses (codes: readonly ErrorCode[]): Record<number, TSc
 }
 
 function errorResponse (codes: readonly ErrorCode[]): TSchema {
-  const extra = codes.flatMap(code => Object.keys(errorDefinition(code).body ?? {}))
+  const nulls = codes.flatMap(code => Object.keys(errorDefinition(code).body ?? {}))
+  const fields = codes.flatMap(code => Object.entries(errorDefinition(code).fields ?? {}))
   return Type.Object({
-    ...Object.fromEntries(extra.map(field => [field, Type.Optional(Type.Null())])),
+    ...Object.fromEntries(nulls.map(field => [field, Type.Optional(Type.Null())])),
     message: Type.String({ maxLength: 512 }),
-    code: Type.String({ enum: [...codes] })
-  }, { description: codes.map(code => `${code}: ${exampleMessage(code)}`).join('\n\n') })
+    code: Type.String({ enum: [...new Set(codes.map(responseCode))] }),
+    ...Object.fromEntries(fields.map(([field, schema]) => [field, Type.Optional(schema)]))
+  }, { description: codes.map(code => `${responseCode(code)}: ${exampleMessage(code)}`).join('\n\n') })
 }

@@ -56,6 +56,26 @@ export const Id = Type.Integer({
   examples: [1]
 })
 
+/** A challenge, which is also one of WebAuthn. */
+export const Challenge = Type.String({
+  pattern: '^[\\w-]+$',
+  maxLength: 256,
+  description: 'the challenge of the sign-in',
+  examples: ['kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY']
+})
+
+/** How a user can confirm: by a code of an authenticator app, a passkey, or a recovery code. */
+export const FactorMethods = Type.Array(Type.Union(
+  [Type.Literal('totp', { examples: ['totp'] }), Type.Literal('passkey'), Type.Literal('recovery-code')]), { maxItems: 3 })
+
+/** @param description such as “the id of a session” */
+export const Uuid = (description: string) => Type.String({
+  pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$',
+  maxLength: 36,
+  description,
+  examples: ['019ab0c4-7c00-7000-8000-000000000001']
+})
+
 export const AccessToken = Type.String({
   maxLength: 4096,
   pattern: '^[\\w-]+(\\.[\\w-]+){2}$',

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import { KindGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import type { FastifySchema, RouteOptions } from 'fastify'
 import { type Access, isAccess } from '../access.ts'
-import { type ErrorCode, errorDefinition, exampleMessage } from '../errors.ts'
+import { type ErrorCode, errorCodes, errorDefinition, exampleMessage, responseCode } from '../errors.ts'
 import { isRecord, property } from '../unknown.ts'
 import { accessTokenRequired, responseHeaders, type SecurityRequirement } from './openapi-components.ts'
 
@@ -19,8 +19,11 @@ export function exampleOf (schema: TSchema): unknown {
 }
 
 /** An example of the body of an error response. */
-const errorExample = (code: ErrorCode): object =>
-  ({ ...errorDefinition(code).body, message: exampleMessage(code), code })
+function errorExample (code: ErrorCode): object {
+  const { body, fields } = errorDefinition(code)
+  const examples = fields && Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, exampleOf(field)]))
+  return { ...body, message: exampleMessage(code), code: responseCode(code), ...examples }
+}
 
 /** Adds `format: int64`: integers go up to 2^53, and generated clients would otherwise use 32 bits. */
 function withIntegerFormat (schema: unknown): unknown {
@@ -38,14 +41,16 @@ const withOptionalDefaults = (query: TObject): object => ({
     .map(([name]) => name)
 })
 
-/** The error codes that a response schema lists. */
-export function codesOf (response: unknown): ErrorCode[] {
+/** The errors that the response schema of a status lists. */
+export function codesOf (response: unknown, status: string): ErrorCode[] {
   const codes = property(property(property(response, 'properties'), 'code'), 'enum')
-  return Array.isArray(codes) ? codes.filter((code): code is ErrorCode => typeof code === 'string') : []
+  if (!Array.isArray(codes)) return []
+  return errorCodes.filter(code =>
+    codes.includes(responseCode(code)) && String(errorDefinition(code).status) === status)
 }
 
 function describeResponse (status: string, response: TSchema): object {
-  const codes = codesOf(response)
+  const codes = codesOf(response, status)
   const sent = [
     'x-request-id',
     'access-control-allow-origin',

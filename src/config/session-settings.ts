@@ -15,8 +15,8 @@ export const sessionSettings = {
   REFRESH_SECRET: Type.Optional(secret('Secret that signs refresh tokens. Defaults to JWT_SECRET; required if that is ' +
     'not set.')),
   REFRESH_SECRET_ACCEPTED: secrets('Further secrets whose refresh tokens are accepted. See keys.md.'),
-  ENCRYPTION_KEYS: encryptionKeys('Keys of the secrets that the database stores encrypted, such as those of second ' +
-    'factors. The first key encrypts, all keys decrypt. Nothing uses them yet; development mode generates one. See ' +
+  ENCRYPTION_KEYS: encryptionKeys('Keys of the secrets that the database stores encrypted: those of authenticator apps. ' +
+    'The first key encrypts, all keys decrypt. Without them, there is no TOTP; development mode generates one. See ' +
     'keys.md.'),
   JWT_ISSUER: text({
     description: 'The `iss` claim of access tokens.',
@@ -45,8 +45,8 @@ export const sessionSettings = {
   }),
   REFRESH_GRACE: seconds(0, 300, 10, 'Time for which a superseded refresh token is still accepted, for example from ' +
     'a second browser tab.'),
-  REAUTHENTICATION_WITHIN: seconds(0, 86400, 600, 'Time after entering the password for which a session may call the ' +
-    'routes that require a fresh one; 0 lets any session call them.'),
+  REAUTHENTICATION_WITHIN: seconds(0, 86400, 600, 'Time after authenticating for which a session may call the routes ' +
+    'that require a fresh one; 0 sets no limit.'),
   MAX_SESSIONS_PER_USER: integer(1, 10000, 50, 'Maximum number of sessions per user. A further sign-in ends ' +
     'the oldest.'),
   SESSION_CACHE: oneOf(['on', 'off'], {

@@ -3,6 +3,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { roles } from '../access.ts'
 import { MAX_COST } from '../passwords/hash-cost.ts'
 import { emailSettings } from './email-settings.ts'
+import { factorSettings } from './factor-settings.ts'
 import { mailSettings } from './mail-settings.ts'
 import { serverSettings } from './server-settings.ts'
 import { sessionSettings } from './session-settings.ts'
@@ -68,6 +69,7 @@ export const settings = Type.Object({
   })),
   ...mailSettings,
   ...emailSettings,
+  ...factorSettings,
   SIGNIN_MAX_FAILURES: integer(1, 1000, 10, 'Number of wrong passwords per user within 24 hours before the sign-in ' +
     'throttle delays further attempts.'),
   SIGNIN_DELAY: seconds(1, 3600, 30, 'First delay of the sign-in throttle. It doubles with each further failure.'),

@@ -19,7 +19,15 @@ export const kinds = {
   /** to the address of a user, which somebody has tried to use for another user */
   'email-taken': { isLimited: true, variables: ['username'] },
   'password-changed': { isLimited: false, variables: ['username'] },
-  'password-was-reset': { isLimited: false, variables: ['username'] }
+  'password-was-reset': { isLimited: false, variables: ['username'] },
+  /** `factor` names what was added or removed, such as “an authenticator app” */
+  'second-factor-added': { isLimited: false, variables: ['username', 'factor'] },
+  'second-factor-removed': { isLimited: false, variables: ['username', 'factor'] },
+  /** by an admin */
+  'second-factors-removed': { isLimited: false, variables: ['username'] },
+  'recovery-codes-replaced': { isLimited: false, variables: ['username'] },
+  /** `left` is the number of recovery codes that are left */
+  'recovery-code-used': { isLimited: false, variables: ['username', 'left'] }
 } as const satisfies Record<string, Kind>
 
 export type MailKind = keyof typeof kinds

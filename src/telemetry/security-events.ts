@@ -9,6 +9,7 @@ export type SecurityEvent =
   | 'authn_login_fail_max'
   | 'authn_login_lock'
   | 'authn_password_change'
+  | 'authn_passkey_counter_fell'
   | 'authn_password_change_fail'
   | 'authn_token_created'
   | 'authn_token_rejected'

@@ -11,14 +11,14 @@ test('a route whose freshness cannot be enforced prevents the start', async t =>
     const config = { access, freshness: freshness as true }
     app.route({ method: 'GET', url: '/fresh', config, handler: async () => 'fresh' })
   })
-  await t.rejects(build('public', true), { message: 'Route GET /fresh is public, so it cannot require freshness.' })
+  await t.rejects(build('public', true), { message: 'Route GET /fresh is public, so it cannot declare freshness.' })
   for (const freshness of [false, null, 'true', 600]) {
     await t.rejects(build('admin', freshness),
       { message: `Route GET /fresh declares the unknown freshness "${freshness}". Use true, or leave it out.` })
   }
 })
 
-const required = { message: 'Please confirm your password and try again.', code: 'REAUTHENTICATION_REQUIRED' }
+const required = { message: 'Please confirm that it is you and try again.', code: 'REAUTHENTICATION_REQUIRED' }
 const challenge = (within = 600) => `Bearer error="insufficient_user_authentication", max_age=${within}`
 
 /** Makes every session stale. A cached one stays fresh, since the service itself never sets the time back. */

@@ -56,7 +56,7 @@ test('every route is described, with every status, security scheme and error tha
     const token = [{ bearer: [] }, { accessToken: [] }]
     t.strictSame(operation.security, config?.access === 'public' ? [] : token, path)
     for (const [status, { content }] of Object.entries(operation.responses).filter(([status]) => status >= '400')) {
-      t.strictSame(Object.keys(content['application/json']?.examples ?? {}), codesOf(declared[status]), `${path} ${status}`)
+      t.strictSame(Object.keys(content['application/json']?.examples ?? {}), codesOf(declared[status], status), `${path} ${status}`)
     }
   }
 })

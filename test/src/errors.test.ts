@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { ApiError, catalogue, type ErrorCode, errorDefinition } from '../../src/errors.ts'
+import { ApiError, catalogue, type ErrorCode, errorDefinition, responseCode } from '../../src/errors.ts'
 
 // A copy of the catalogue: clients depend on these, so a change must be deliberate.
 const contract: Record<ErrorCode, [status: number, message: string]> = {
@@ -18,6 +18,10 @@ const contract: Record<ErrorCode, [status: number, message: string]> = {
   REFRESH_TOKEN_EXPIRED: [403, 'Refresh token was expired. Please make a new signin request'],
   EMAIL_NOT_VERIFIED: [403, 'Please verify your e-mail address and try again.'],
   TOKEN_INVALID: [400, 'The link is invalid, was used or has expired.'],
+  SECOND_FACTOR_REQUIRED: [401, 'Please confirm with a second factor.'],
+  SECOND_FACTOR_INVALID: [401, 'The code or the passkey was not accepted.'],
+  CHALLENGE_INVALID: [401, 'The challenge was used or has expired. Please start again.'],
+  SECOND_FACTOR_ENROLMENT_REQUIRED: [403, 'Please set up a second factor and try again.'],
   CODE_INVALID: [400, 'The code is wrong or has expired.'],
   PROOF_REQUIRED: [400, 'To confirm this address, sign in or enter the password of the user.'],
   AUDIENCE_UNKNOWN: [400, 'The audience is unknown. Use one that JWT_AUDIENCES lists.'],
@@ -27,8 +31,13 @@ const contract: Record<ErrorCode, [status: number, message: string]> = {
   MODERATOR_REQUIRED: [403, 'Require Moderator Role!'],
   ADMIN_REQUIRED: [403, 'Require Admin Role!'],
   MODERATOR_OR_ADMIN_REQUIRED: [403, 'Require Moderator or Admin Role!'],
-  REAUTHENTICATION_REQUIRED: [401, 'Please confirm your password and try again.'],
+  REAUTHENTICATION_REQUIRED: [401, 'Please confirm that it is you and try again.'],
   SESSION_NOT_FOUND: [404, 'Session Not found.'],
+  TOTP_NOT_FOUND: [404, 'Authenticator app Not found.'],
+  PASSKEY_NOT_FOUND: [404, 'Passkey Not found.'],
+  PASSKEY_INVALID: [400, 'The passkey was not accepted: %s.'],
+  PASSKEYS_EXCEEDED: [409, 'The maximum number of passkeys is %s.'],
+  SECOND_FACTOR_MISSING: [409, 'Recovery codes require a second factor.'],
   LAST_ADMIN: [409, 'The last admin cannot be removed.'],
   VALIDATION_FAILED: [400, '%s'],
   REQUEST_MALFORMED: [400, 'The request could not be parsed.'],
@@ -63,9 +72,15 @@ test('every 401 and the 403 for a missing token name the scheme, and every 503 s
   }
 })
 
-test('only the error for a wrong password has a further field', async t => {
-  t.strictSame(codes.filter(code => errorDefinition(code).body), ['PASSWORD_INVALID'])
+test('the errors of a sign-in have a further field, and the one for a second factor has two more', async t => {
+  t.strictSame(codes.filter(code => errorDefinition(code).body), ['PASSWORD_INVALID', 'SECOND_FACTOR_REQUIRED'])
   t.strictSame(errorDefinition('PASSWORD_INVALID').body, { accessToken: null })
+  t.strictSame(codes.filter(code => errorDefinition(code).fields), ['SECOND_FACTOR_REQUIRED'])
+})
+
+test('only a second factor that is not accepted shares its code with another error', async t => {
+  t.strictSame(codes.filter(code => responseCode(code) !== code), ['SECOND_FACTOR_INVALID'])
+  t.equal(responseCode('SECOND_FACTOR_INVALID'), 'CODE_INVALID')
 })
 
 test('an error has its code and the message of the catalogue', async t => {

@@ -48,7 +48,7 @@ export function circularImports (sources: readonly Source[]): string[] {
 }
 
 const MAX_TOP_FILES = 6
-const FOLDERS = ['process', 'config', 'api', 'tokens', 'passwords', 'telemetry', 'mail']
+const FOLDERS = ['process', 'config', 'api', 'tokens', 'passwords', 'factors', 'telemetry', 'mail']
 
 /** @param paths of the files in src/ */
 export function folderFaults (paths: readonly string[]): string[] {
@@ -222,7 +222,8 @@ export function routeFaults (
     if (!hasSuccess) faults.push(`has no schema for the success of ${String(method)} ${url}`)
     if (missing.length > 0) faults.push(`has no schema for status ${missing.join(', ')} of ${String(method)} ${url}`)
   }
-  const known: string[] = routes.flatMap(route => Object.values(responsesOf(route)).flatMap(codesOf))
+  const known: string[] = routes.flatMap(route =>
+    Object.entries(responsesOf(route)).flatMap(([status, response]) => codesOf(response, status)))
   for (const code of source.thrown) {
     if (!Object.hasOwn(catalogue, code)) faults.push(`throws the unknown error ${code}`)
     else if (!known.includes(code)) faults.push(`throws ${code}, which none of its routes declares in config.errors`)

@@ -9,5 +9,6 @@ export const sessionEntry = (changes: Partial<SessionEntry> = {}): SessionEntry 
   expiresAt: new Date(Date.now() + 60_000),
   authenticatedAt: new Date(),
   amr: ['pwd'],
+  hasSecondFactor: false,
   ...changes
 })

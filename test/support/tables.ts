@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Registry } from 'prom-client'
 import { type SettingSchema, settingSchemas } from '../../src/config/read-settings.ts'
-import { catalogue } from '../../src/errors.ts'
+import { errorCodes, errorDefinition, responseCode } from '../../src/errors.ts'
 import { property } from '../../src/unknown.ts'
 import type { DeclaredRoute } from './declared-routes.ts'
 import { filesUnder, readText } from './source.ts'
@@ -33,7 +33,10 @@ export const settingsTable = (): string => table(['setting', 'default', 'value',
   [...settingSchemas].map(([name, schema]) => [code(name), defaultOf(schema), schema.expected, schema.description]))
 
 export const errorsTable = (): string => table(['code', 'status', 'message'],
-  Object.entries(catalogue).map(([name, { status, message }]) => [code(name), String(status), message.replace('%s', '…')]))
+  errorCodes.map(name => {
+    const { status, message } = errorDefinition(name)
+    return [code(responseCode(name)), String(status), message.replace('%s', '…')]
+  }))
 
 export const routesTable = (routes: readonly DeclaredRoute[]): string => table(
   ['request', 'access', 'description', 'its own errors'],
@@ -43,7 +46,7 @@ export const routesTable = (routes: readonly DeclaredRoute[]): string => table(
       code(`${String(method)} ${url}`),
       `${String(config?.access)}${config?.freshness ? ', fresh' : ''}`,
       String(property(schema, 'summary')),
-      (config?.errors ?? []).map(code).join(' ')
+      [...new Set((config?.errors ?? []).map(responseCode))].map(code).join(' ')
     ]))
 
 export const metricsTable = (registry: Registry): string => table(['metric', 'type', 'description'],

@@ -5,6 +5,7 @@ import { userById } from '../../../sql/users.ts'
 import { clientNetwork } from '../../../src/api/client-address.ts'
 import { presentedFields, presentedIn } from '../../../src/api/email-token-body.ts'
 import { Email, Message, newPassword } from '../../../src/api/fields.ts'
+import { factorFields, presentedFactor } from '../../../src/api/second-factor.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
 
@@ -33,27 +34,33 @@ export default (async (fastify, { config }) => {
   fastify.post('/password/reset', {
     config: {
       access: 'public',
-      errors: ['NOT_CONFIGURED', 'TOKEN_INVALID', 'CODE_INVALID', 'TOO_MANY_REQUESTS', 'PASSWORD_WEAK', 'BUSY'],
+      errors: [
+        'NOT_CONFIGURED', 'TOKEN_INVALID', 'CODE_INVALID', 'SECOND_FACTOR_REQUIRED', 'SECOND_FACTOR_INVALID', 'CHALLENGE_INVALID',
+        'SIGNIN_THROTTLED', 'TOO_MANY_REQUESTS', 'PASSWORD_WEAK', 'BUSY'
+      ],
       rateLimit: perMinute(config.RATE_LIMIT_SIGNIN)
     },
     schema: {
       summary: 'Gives a user a new password, and ends every session.',
       description: 'The address counts as verified. If it never was before, everything that was set up for the user is ' +
-        'removed.',
+        'removed. Otherwise a user with a second factor must present it; a wrong one does not spend the link.',
       body: Type.Object({
         ...presentedFields,
-        newPassword: newPassword(config.PASSWORD_MIN_LENGTH)
+        newPassword: newPassword(config.PASSWORD_MIN_LENGTH),
+        secondFactor: Type.Optional(Type.Object(factorFields, { additionalProperties: false }))
       }, { additionalProperties: false }),
       response: { 200: Message(reset.message) }
     }
   }, async request => {
     mail.requireConfigured()
+    const { secondFactor } = request.body
+    const factor = secondFactor && presentedFactor(secondFactor)
     const presented = await fastify.presentEmailToken(presentedIn(request.body), ['password-reset'], request)
     const [user] = await request.db.query(userById(presented.userId))
     if (!user) throw new ApiError(presented.invalid)
     await fastify.rejectWeakPassword(request.body.newPassword, user)
     const hash = await passwords.hash(request.body.newPassword, clientNetwork(request))
-    await emailChanges.reset(presented, hash, request)
+    await emailChanges.reset(presented, hash, factor, request)
     return reset
   })
 }) satisfies FastifyPluginAsyncTypebox<{ config: Config }>

@@ -1,18 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { sessionsOf } from '../../../sql/sessions.ts'
-import { Address, Message, Time } from '../../../src/api/fields.ts'
+import { Address, Message, Time, Uuid } from '../../../src/api/fields.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
 
 const ended = { message: 'The session was ended.' }
 
-const SessionId = Type.String({
-  pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$',
-  maxLength: 36,
-  description: 'the id of a session',
-  examples: ['019ab0c4-7c00-7000-8000-000000000001']
-})
+const SessionId = Uuid('the id of a session')
 
 const Session = Type.Object({
   id: SessionId,

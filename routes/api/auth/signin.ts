@@ -3,26 +3,17 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { perMinute } from '../../../plugins/rate-limits.ts'
 import { credentialsByUsername, passwordOf, rehashPassword } from '../../../sql/credentials.ts'
-import { toAuthority } from '../../../src/access.ts'
 import { clientNetwork } from '../../../src/api/client-address.ts'
-import { Email, GivenPassword, GivenUsername, Tokens, Id, Username } from '../../../src/api/fields.ts'
-import { Authorities } from '../../../src/api/roles.ts'
+import { GivenPassword, GivenUsername } from '../../../src/api/fields.ts'
+import { SignedIn, toSignedIn } from '../../../src/api/signed-in.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
 import { logSecurityEvent } from '../../../src/telemetry/security-events.ts'
 
 const Body = Type.Object({ username: GivenUsername, password: GivenPassword }, { additionalProperties: false })
 
-const SignedIn = Type.Object({
-  id: Id,
-  username: Username,
-  email: Email,
-  roles: Authorities,
-  ...Tokens
-})
-
 export default (async (fastify, { config }) => {
-  const { mail, passwords, sessions } = fastify
+  const { mail, passwords, secondFactors, sessions } = fastify
   const isRequired = mail.isConfigured && config.EMAIL_VERIFICATION === 'required'
 
   /** The user with this username and password. @throws ApiError */
@@ -31,11 +22,13 @@ export default (async (fastify, { config }) => {
     const [user] = await request.db.query(credentialsByUsername(username, network))
     const stored = user && passwordOf(user)
     const origin = user?.isKnown ? network : undefined
-    const verify = async () => await fastify.throttleSignIn({ username, userId: user?.id, origin }, request,
-      async () => await passwords.verify(stored?.hash, password, network))
+    const guess = { username, userId: user?.id, origin, isFinal: user?.hasSecondFactor !== true }
+    const verify = async () => await fastify.throttleSignIn(guess, request, async () =>
+      await passwords.verify(stored?.hash, password, network))
     // Users of a known network must not suffer from others there.
     const matches = origin === undefined ? await fastify.limitFailedSignIns(request, verify) : await verify()
     if (!matches) logSecurityEvent(request, 'authn_login_fail', { userId: user?.id })
+    if (!matches && user?.hasSecondFactor) await fastify.countCodeFailure(user.email)
     if (!user) throw new ApiError('USER_NOT_FOUND')
     if (!matches || !stored) throw new ApiError('PASSWORD_INVALID')
     if (user.disabled) {
@@ -45,6 +38,7 @@ export default (async (fastify, { config }) => {
     if (isRequired && !user.emailVerified) throw new ApiError('EMAIL_NOT_VERIFIED')
     const rehashed = await passwords.rehash(stored.hash, password, network)
     if (rehashed) await request.db.query(rehashPassword(stored, rehashed))
+    if (user.hasSecondFactor) throw await secondFactors.required('sign-in', user, request, stored)
     return { user, verified: stored }
   }
 
@@ -53,28 +47,29 @@ export default (async (fastify, { config }) => {
       access: 'public',
       action: 'sign_in',
       errors: [
-        'USER_NOT_FOUND', 'PASSWORD_INVALID', 'ACCOUNT_DISABLED', 'EMAIL_NOT_VERIFIED', 'SIGNIN_THROTTLED', 'TOO_MANY_REQUESTS', 'BUSY'
+        'USER_NOT_FOUND', 'PASSWORD_INVALID', 'SECOND_FACTOR_REQUIRED', 'ACCOUNT_DISABLED', 'EMAIL_NOT_VERIFIED', 'SIGNIN_THROTTLED',
+        'TOO_MANY_REQUESTS', 'BUSY'
       ],
       rateLimit: perMinute(config.RATE_LIMIT_SIGNIN)
     },
     schema: {
       summary: 'Signs a user in.',
-      description: 'The case of the username is ignored.',
+      description: 'The case of the username is ignored. A user with a second factor gets a challenge, which is also that of ' +
+        'WebAuthn, for POST /api/auth/signin/second-factor.',
       body: Body,
       response: { 200: SignedIn }
     }
   }, async request => {
     const { username, password } = request.body
     let { user, verified } = await verifyCredentials(request, username, password)
-    let opened = await sessions.open(verified, request)
+    let opened = await sessions.open(verified, ['pwd'], request)
     // The user was changed since the password was verified, so it is verified again against the current state.
     if (!opened) {
       ({ user, verified } = await verifyCredentials(request, username, password))
-      opened = await sessions.open(verified, request)
+      opened = await sessions.open(verified, ['pwd'], request)
     }
     if (!opened) throw new ApiError('BUSY')
     logSecurityEvent(request, 'authn_login_success', { userId: user.id })
-    const { id, username: name, email } = user
-    return { id, username: name, email, roles: opened.roles.map(toAuthority), ...opened.tokens }
+    return toSignedIn(user, opened)
   })
 }) satisfies FastifyPluginAsyncTypebox<{ config: Config }>

@@ -8,6 +8,7 @@ import { ApiError } from '../../../src/errors.ts'
 
 const sessionsEnded = { message: 'The sessions were ended.' }
 const resetMailed = { message: 'A mail to reset the password is on its way.' }
+const factorsRemoved = { message: 'The second factors were removed, and the sessions were ended.' }
 const deleted = { message: 'The user was deleted.' }
 
 const params = Type.Object({ id: Id })
@@ -67,6 +68,18 @@ export default (async fastify => {
   }, async request => {
     await users.endSessions(request.params.id, request)
     return sessionsEnded
+  })
+
+  fastify.delete('/:id/factors', {
+    config: { access: 'admin', freshness: true, errors: ['USER_NOT_FOUND'] },
+    schema: {
+      summary: 'Removes the second factors and the recovery codes of a user who has lost them, and ends every session.',
+      params,
+      response: { 200: Message(factorsRemoved.message) }
+    }
+  }, async request => {
+    await users.removeFactors(request.params.id, request)
+    return factorsRemoved
   })
 
   fastify.delete('/:id', {

@@ -16,7 +16,7 @@ export default (async (fastify, { config }) => {
   const { passwords, reauthentication, users } = fastify
 
   fastify.get('/me', {
-    config: { access: 'signed-in' },
+    config: { access: 'signed-in', enrolment: true },
     schema: { summary: 'Returns the caller\'s own user.', response: { 200: OwnUserResponse } }
   }, async request => {
     const [user] = await request.db.query(userById(request.caller.userId))
@@ -45,7 +45,7 @@ export default (async (fastify, { config }) => {
     const { currentPassword, newPassword: next } = request.body
     const verified = await reauthentication.verifyPassword(caller, currentPassword, request, 'authn_password_change_fail')
     const hash = await passwords.hash(next, clientNetwork(request))
-    return { ...changed, ...await users.changePassword(caller, verified, hash, request) }
+    return { ...changed, ...await fastify.changePassword(caller, verified, hash, request) }
   })
 
   fastify.delete('/me', {

@@ -69,11 +69,12 @@ test('a wrong password renews nothing, and wrong ones are throttled without keep
   t.equal((await reauthenticate(service, again)).status, 200)
 })
 
-test('the password is required', async t => {
+test('a password, a code or a passkey is required', async t => {
   const service = await shareApp(t)
   const alice = await signInStale(service)
   const response = await service.as(alice.accessToken, 'POST', '/api/auth/reauthenticate', {})
-  t.strictSame([response.status, response.body], [400, { message: 'password is required', code: 'VALIDATION_FAILED' }])
+  const message = 'one of password, code and passkey is required'
+  t.strictSame([response.status, response.body], [400, { message, code: 'VALIDATION_FAILED' }])
 })
 
 test('password changes, deletions and reauthentications have a limit per address each', async t => {

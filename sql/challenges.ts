@@ -1,0 +1,70 @@
+import { Type } from '@sinclair/typebox'
+import type { ChallengeType } from '../src/factors/challenge.ts'
+import { statement } from './statement.ts'
+
+// A challenge is a row that is deleted when it is used, by its type: one that was made for something else is unknown.
+
+interface NewChallenge {
+  hash: string
+  type: ChallengeType
+  userId?: number
+  sessionId?: string
+  credentialId?: string
+  version?: number
+  data?: Record<string, string>
+  /** seconds */
+  ttl: number
+}
+
+export const insertChallenge = statement({
+  name: 'insert_challenge',
+  text: `INSERT INTO challenges (hash, type, user_id, session_id, credential_id, version, data, expires_at)
+    VALUES ($1::text, $2::text, $3::bigint, $4::uuid, $5::uuid, $6::int, $7::jsonb, now() + make_interval(secs => $8::int))`,
+  values: ({ hash, type, userId, sessionId, credentialId, version, data = {}, ttl }: NewChallenge) =>
+    [hash, type, userId ?? null, sessionId ?? null, credentialId ?? null, version ?? null, data, ttl],
+  row: Type.Object({})
+})
+
+const VALID = 'hash = $1::text AND type = $2::text AND expires_at > now()'
+
+/** The user and the password that a challenge of a sign-in or of a password reset belongs to. */
+export const findChallenge = statement({
+  name: 'find_challenge',
+  text: `SELECT user_id AS "userId", credential_id AS "credentialId", version FROM challenges WHERE ${VALID}`,
+  values: (hash: string, type: ChallengeType) => [hash, type],
+  row: Type.Object({
+    userId: Type.Union([Type.Integer(), Type.Null()]),
+    credentialId: Type.Union([Type.String(), Type.Null()]),
+    version: Type.Union([Type.Integer(), Type.Null()])
+  })
+})
+
+/** Uses a challenge. Of concurrent transactions one gets the row. */
+export const takeChallenge = statement({
+  name: 'take_challenge',
+  text: `DELETE FROM challenges WHERE ${VALID} RETURNING user_id AS "userId", session_id AS "sessionId", data`,
+  values: (hash: string, type: ChallengeType) => [hash, type],
+  row: Type.Object({
+    userId: Type.Union([Type.Integer(), Type.Null()]),
+    sessionId: Type.Union([Type.String(), Type.Null()]),
+    data: Type.Record(Type.String(), Type.String())
+  })
+})
+
+/** The TOTP enrolment that a session has begun last. */
+export const pendingTotp = statement({
+  name: 'pending_totp',
+  text: `SELECT hash, data ->> 'secret' AS secret FROM challenges
+    WHERE user_id = $1::bigint AND session_id = $2::uuid AND type = 'totp-enrolment' AND expires_at > now()
+    ORDER BY created_at DESC LIMIT 1`,
+  values: (userId: number, sessionId: string) => [userId, sessionId],
+  row: Type.Object({ hash: Type.String(), secret: Type.String() })
+})
+
+/** Deletes the challenges of a user. */
+export const deleteChallenges = statement({
+  name: 'delete_challenges',
+  text: 'DELETE FROM challenges WHERE user_id = $1::bigint',
+  values: (userId: number) => [userId],
+  row: Type.Object({})
+})

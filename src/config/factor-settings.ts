@@ -1,0 +1,33 @@
+import { FormatRegistry, Type } from '@sinclair/typebox'
+import { SECOND_FACTOR_POLICIES } from '../factors/policy.ts'
+import { integer, oneOf, type SettingOptions, text } from './setting-types.ts'
+
+// WebAuthn §5.1.2. Android apps send the hash of their signing key as their origin.
+const ANDROID = /^android:apk-key-hash:[\w-]{43}$/
+FormatRegistry.Set('passkey-origin', text =>
+  ANDROID.test(text) || (URL.canParse(text) && new URL(text).origin === text && /^https?:/.test(text)))
+FormatRegistry.Set('rp-id', text => URL.canParse(`https://${text}`) && new URL(`https://${text}`).hostname === text)
+
+/** The settings of second factors and passkeys. */
+export const factorSettings = {
+  SECOND_FACTOR: oneOf(SECOND_FACTOR_POLICIES, {
+    description: 'Who must have a second factor: nobody, users with the role admin, or every user. A session of such a ' +
+      'user without one can only set one up. See sessions.md.',
+    default: 'optional'
+  }),
+  PASSKEY_RP_ID: Type.Optional(text({
+    description: 'Domain that passkeys are bound to (WebAuthn RP ID): the one of the pages, or a parent of it. Changing it ' +
+      'makes every passkey unusable.',
+    expected: 'a domain such as example.com',
+    format: 'rp-id',
+    defaultText: 'the host of PUBLIC_URL'
+  })),
+  PASSKEY_ORIGINS: Type.Array(Type.String({ format: 'passkey-origin' }), {
+    description: 'Origins of the pages and apps on which passkeys are used.',
+    expected: 'a comma-separated list of origins such as https://app.example.com (no path) or ' +
+      'android:apk-key-hash:HASH',
+    default: [],
+    defaultText: 'the origin of PUBLIC_URL'
+  } satisfies SettingOptions),
+  MAX_PASSKEYS: integer(1, 100, 20, 'Maximum number of passkeys per user.')
+}
