@@ -10,7 +10,7 @@ export default [
   },
   {
     files: ['views/**/*.js'],
-    languageOptions: { globals: { history: 'readonly', location: 'readonly' } }
+    languageOptions: { globals: { history: 'readonly', location: 'readonly', PublicKeyCredential: 'readonly' } }
   },
   {
     files: ['src/**/*.ts', 'plugins/**/*.ts', 'routes/**/*.ts', 'sql/**/*.ts', 'test/**/*.ts'],

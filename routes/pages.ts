@@ -4,6 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { Eta } from 'eta/core'
 import type { Config } from '../src/config/read-settings.ts'
+import { relyingPartyOf } from '../src/factors/relying-party.ts'
 import { pagePaths } from '../src/mail/links.ts'
 
 const TITLES = { verify: 'Confirm your e-mail address', undo: 'Restore your e-mail address', reset: 'Choose a new password' }
@@ -20,6 +21,7 @@ export default (async (fastify, { config }) => {
   if (!fastify.mail.isConfigured) return
   const eta = new Eta({ autoEscape: true, autoTrim: false })
   const { PRODUCT_NAME: product, PASSWORD_MIN_LENGTH: minLength } = config
+  const rpId = relyingPartyOf(config)?.id
 
   function serve (url: string, type: string, body: string, headers: Record<string, string> = {}): void {
     fastify.get(url, {
@@ -32,7 +34,7 @@ export default (async (fastify, { config }) => {
 
   for (const name of ['verify', 'undo', 'reset'] as const) {
     const title = TITLES[name]
-    const content = eta.renderString(read(`${name}.html`), { minLength })
+    const content = eta.renderString(read(`${name}.html`), { minLength, rpId })
     serve(pagePaths[name], 'text/html', eta.renderString(read('layout.html'), { title, product, content }), {
       'content-security-policy': POLICY,
       // Isolates the page from the one that opened it, and sends no Referer.

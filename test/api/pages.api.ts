@@ -4,6 +4,7 @@ import { test, type Test } from 'tap'
 import { PASSWORD, signUpBody } from '../support/app.ts'
 import { createFolder } from '../support/folder.ts'
 import { freePort } from '../support/port.ts'
+import { enrolTotp, FACTOR_SETTINGS } from '../support/factors.ts'
 import { type Mailbox, openMailbox, signUpVerified } from '../support/mailbox.ts'
 import { QUIET } from './description.ts'
 
@@ -12,9 +13,11 @@ const NEW = 'battery staple'
 /** A service whose mails link to itself, and Chromium, which may only talk to it. */
 async function openPages (t: Test) {
   const port = await freePort()
-  const origin = `http://127.0.0.1:${port}`
-  const box = await openMailbox(t, { PUBLIC_URL: origin, PORT: port })
-  await box.app.listen({ port, host: '127.0.0.1' })
+  // Not 127.0.0.1: a passkey is bound to a domain.
+  const origin = `http://localhost:${port}`
+  const passkeys = { ENCRYPTION_KEYS: FACTOR_SETTINGS.ENCRYPTION_KEYS }
+  const box = await openMailbox(t, { PUBLIC_URL: origin, PORT: port, ...passkeys })
+  await box.app.listen({ port, host: 'localhost' })
   const browser = await chromium.launchPersistentContext(await createFolder(t), {
     executablePath: '/usr/bin/chromium', headless: true, args: QUIET, viewport: { width: 390, height: 844 }
   })
@@ -32,7 +35,7 @@ async function openPages (t: Test) {
     t.strictSame([...hosts], [origin], 'no request to another host')
     t.strictSame(errors, [], 'neither errors nor violations of the content security policy')
   }
-  return { box, page, calm, linkTo: async (address: string, count = 1) => linkOf(await box.letter(address, count)) }
+  return { box, origin, page, calm, linkTo: async (address: string, count = 1) => linkOf(await box.letter(address, count)) }
 }
 
 const linkOf = ({ page, fields }: Awaited<ReturnType<Mailbox['letter']>>) =>
@@ -59,6 +62,57 @@ test('a user who has forgotten the password gets a mail, opens its link, and sig
   await status(page, 'The password was reset. Please sign in.')
   t.equal(await page.locator('form').isVisible(), false)
   t.equal((await box.post('/api/auth/signin', { username: 'alice', password: NEW })).status, 200)
+  calm()
+})
+
+test('a user with an authenticator app enters a code to choose a new password', async t => {
+  const { box, page, calm, linkTo } = await openPages(t)
+  await signUpVerified(box, 'alice')
+  const { recoveryCodes: [recoveryCode = ''] } = await enrolTotp(box, (await box.signIn('alice')).accessToken)
+  await box.post('/api/auth/password/forgot', { email: 'alice@example.com' })
+  await page.goto(await linkTo('alice@example.com', 2))
+  t.equal(await page.getByLabel('Code of your authenticator app').isVisible(), false)
+  await page.getByLabel('New password').fill(NEW)
+  await page.keyboard.press('Enter')
+  await status(page, 'Please confirm with a second factor.')
+  t.equal(await page.getByRole('button', { name: 'Change password with a passkey' }).isVisible(), false)
+  await page.keyboard.type('000000')
+  await page.keyboard.press('Enter')
+  await status(page, 'The code or the passkey was not accepted.')
+  await page.getByLabel('Code of your authenticator app').fill(recoveryCode)
+  await page.keyboard.press('Enter')
+  await status(page, 'The password was reset. Please sign in.')
+  calm()
+})
+
+test('a user with a passkey uses it to choose a new password', async t => {
+  const { box, page, calm, linkTo } = await openPages(t)
+  await signUpVerified(box, 'alice')
+  const { accessToken } = await box.signIn('alice')
+  const devtools = await page.context().newCDPSession(page)
+  await devtools.send('WebAuthn.enable')
+  await devtools.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'internal',
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true
+    }
+  })
+  await box.post('/api/auth/password/forgot', { email: 'alice@example.com' })
+  await page.goto(await linkTo('alice@example.com'))
+  const options = (await box.as(accessToken, 'POST', '/api/users/me/passkeys/options')).json<object>()
+  const response: unknown = await page.evaluate(`(async () => {
+    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(${JSON.stringify(options)})
+    return (await navigator.credentials.create({ publicKey })).toJSON()
+  })()`)
+  t.match(await box.as(accessToken, 'POST', '/api/users/me/passkeys', { response }), { status: 201 })
+  await page.getByLabel('New password').fill(NEW)
+  await page.keyboard.press('Enter')
+  await status(page, 'Please confirm with a second factor.')
+  await page.getByRole('button', { name: 'Change password with a passkey' }).click()
+  await status(page, 'The password was reset. Please sign in.')
   calm()
 })
 
@@ -139,9 +193,9 @@ test('a mail scanner that opens every link and runs its scripts changes nothing'
 })
 
 test('a link without its fragment says so', async t => {
-  const { box, page, calm } = await openPages(t)
+  const { box, origin, page, calm } = await openPages(t)
   t.equal((await box.get('/password/reset')).status, 200)
-  await page.goto(`${new URL(String(box.app.listeningOrigin)).origin}/password/reset`)
+  await page.goto(`${origin}/password/reset`)
   await status(page, 'This link is incomplete.')
   t.equal(await page.locator('form').isVisible(), false)
   calm()

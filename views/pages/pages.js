@@ -23,29 +23,69 @@ function show (message) {
   status.focus()
 }
 
-async function send (form) {
+const factor = document.getElementById('second-factor')
+let challenge
+
+/** Asks for the second factor of the user, which only the reset of a password may require. */
+function ask (required) {
+  challenge = required.challenge
+  factor.hidden = false
+  const code = document.getElementById('code')
+  code.required = !required.methods.includes('passkey')
+  document.getElementById('passkey').hidden = !required.methods.includes('passkey')
+  show(required.message)
+  code.focus()
+}
+
+/** Has the browser sign the challenge, which is also one of WebAuthn. */
+async function usePasskey () {
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON({
+    challenge, rpId: factor.dataset.rpId, userVerification: 'required'
+  })
+  return (await navigator.credentials.get({ publicKey })).toJSON()
+}
+
+async function send (form, passkey) {
   const password = form.querySelector('input[type="password"]')
-  const body = { token, ...password && { [form.dataset.password]: password.value } }
+  const code = form.querySelector('#code')?.value
+  const body = {
+    token,
+    ...password && { [form.dataset.password]: password.value },
+    ...passkey ? { secondFactor: { passkey } } : code && { secondFactor: { code } }
+  }
   const response = await fetch(form.dataset.action, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body)
   })
-  const { message } = await response.json()
-  show(message)
+  const answer = await response.json()
+  if (answer.code === 'SECOND_FACTOR_REQUIRED') ask(answer)
+  else show(answer.message)
   if (response.ok) content.hidden = true
 }
+
+/** Runs `work` while the buttons of a form cannot be pressed again. */
+async function run (form, work, failure) {
+  const buttons = form.querySelectorAll('button')
+  for (const button of buttons) button.disabled = true
+  await work().catch(() => { show(failure) })
+  for (const button of buttons) button.disabled = false
+}
+
+const UNREACHABLE = 'The service cannot be reached. Please try again.'
 
 for (const form of document.forms) {
   form.addEventListener('submit', event => {
     event.preventDefault()
-    const button = form.querySelector('button')
-    button.disabled = true
-    send(form)
-      .catch(() => { show('The service cannot be reached. Please try again.') })
-      .finally(() => { button.disabled = false })
+    run(form, async () => await send(form), UNREACHABLE)
   })
 }
+
+document.getElementById('passkey')?.addEventListener('click', event => {
+  const { form } = event.target
+  if (!form.reportValidity()) return
+  run(form, async () => { await send(form, await usePasskey()) }, 'The passkey was not used. Please try again.')
+})
 
 if (token) content.hidden = false
 else show('This link is incomplete. Please open it from the mail again.')
