@@ -8,6 +8,22 @@ FormatRegistry.Set('passkey-origin', text =>
   ANDROID.test(text) || (URL.canParse(text) && new URL(text).origin === text && /^https?:/.test(text)))
 FormatRegistry.Set('rp-id', text => URL.canParse(`https://${text}`) && new URL(`https://${text}`).hostname === text)
 
+/**
+ * What is missing among the settings of second factors. Users who must have one could otherwise sign in and do nothing.
+ * @param env name to text
+ */
+export function factorFaults (env: Record<string, string | undefined>): string[] {
+  const { SECOND_FACTOR, ENCRYPTION_KEYS, PUBLIC_URL, PASSKEY_RP_ID, PASSKEY_ORIGINS } = env
+  const isPartial = !PUBLIC_URL && Boolean(PASSKEY_RP_ID) !== Boolean(PASSKEY_ORIGINS)
+  const isOffered = ENCRYPTION_KEYS || PUBLIC_URL || PASSKEY_RP_ID
+  return [
+    ...isPartial ? ['PASSKEY_RP_ID and PASSKEY_ORIGINS must be set together, or PUBLIC_URL'] : [],
+    ...SECOND_FACTOR && SECOND_FACTOR !== 'optional' && !isOffered
+      ? [`ENCRYPTION_KEYS or PASSKEY_RP_ID must be set if SECOND_FACTOR is ${SECOND_FACTOR}`]
+      : []
+  ]
+}
+
 /** The settings of second factors and passkeys. */
 export const factorSettings = {
   SECOND_FACTOR: oneOf(SECOND_FACTOR_POLICIES, {

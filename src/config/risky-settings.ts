@@ -17,6 +17,9 @@ export function riskySettings (settings: Settings): string[] {
     ...settings.CORS_ORIGIN.includes('*')
       ? ['CORS_ORIGIN=* lets the pages of every origin call the service. Set it to the origins of your pages.']
       : [],
+    ...settings.REAUTHENTICATION_WITHIN === 0
+      ? ['REAUTHENTICATION_WITHIN=0 lets a session of any age delete the user and change others. Set it to minutes.']
+      : [],
     ...settings.MAIL_URL === FILES
       ? ['MAIL_URL=files sends no mails, and logs their links, which are secrets. Set it to the URL of a mail server.']
       : []

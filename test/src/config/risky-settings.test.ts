@@ -24,3 +24,8 @@ test('the defaults are not, nor is what development mode warns of itself', async
   t.strictSame(warnings({ ...SERVICE, SIGNUP_ROLES: 'user', CORS_ORIGIN: 'https://app.example.com' }), [])
   t.strictSame(warnings({ CORS_ORIGIN: '*' }), [])
 })
+
+test('sessions that are never stale are warned of', async t => {
+  t.strictSame(warnings({ ...SERVICE, REAUTHENTICATION_WITHIN: '0' }),
+    ['REAUTHENTICATION_WITHIN=0 lets a session of any age delete the user and change others. Set it to minutes.'])
+})

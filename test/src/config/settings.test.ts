@@ -345,3 +345,24 @@ test('EMAIL_VERIFICATION=required needs mail', async t => {
   const mail = { MAIL_URL: 'smtps://mail.example.com', MAIL_FROM: 'a@example.com', PUBLIC_URL: 'https://auth.example.com' }
   t.equal(readSettings({ ...settings, ...mail }).EMAIL_VERIFICATION, 'required')
 })
+
+test('who must have a second factor must be able to set one up', async t => {
+  const settings = { DATABASE_URL: 'postgres://localhost/gatehouse', JWT_SECRET: SECRET, SECOND_FACTOR: 'admins' }
+  t.throws(() => readSettings(settings),
+    { message: 'Invalid configuration:\n  - ENCRYPTION_KEYS or PASSKEY_RP_ID must be set if SECOND_FACTOR is admins' })
+  for (const offer of [
+    { ENCRYPTION_KEYS: ENCRYPTION_KEYS.join(',') },
+    { PUBLIC_URL: 'https://auth.example.com' },
+    { PASSKEY_RP_ID: 'example.com', PASSKEY_ORIGINS: 'https://app.example.com' }
+  ]) t.equal(readSettings({ ...settings, ...offer }).SECOND_FACTOR, 'admins')
+  t.equal(readSettings({ SECOND_FACTOR: 'everybody' }).SECOND_FACTOR, 'everybody', 'development mode has both')
+})
+
+test('the domain of passkeys needs the origins of their pages', async t => {
+  const settings = { DATABASE_URL: 'postgres://localhost/gatehouse', JWT_SECRET: SECRET }
+  for (const part of [{ PASSKEY_RP_ID: 'example.com' }, { PASSKEY_ORIGINS: 'https://app.example.com' }]) {
+    t.throws(() => readSettings({ ...settings, ...part }),
+      { message: 'Invalid configuration:\n  - PASSKEY_RP_ID and PASSKEY_ORIGINS must be set together, or PUBLIC_URL' })
+    t.equal(readSettings({ ...settings, ...part, PUBLIC_URL: 'https://auth.example.com' }).MAX_PASSKEYS, 20)
+  }
+})
