@@ -65,10 +65,12 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
 
   /** The error for a session that is alive, but must be renewed, or must set up a second factor, first. */
   function unmet (
-    { freshness, enrolment }: { freshness: true | undefined, enrolment?: true | undefined }, session: SessionEntry
+    required: { freshness?: true | undefined, enrolment?: true | undefined }, session: SessionEntry
   ): ApiError | undefined {
-    if (!enrolment && mustEnrol(session, config.SECOND_FACTOR)) return new ApiError('SECOND_FACTOR_ENROLMENT_REQUIRED')
-    if (!freshness || isFresh(session, within)) return undefined
+    if (!required.enrolment && mustEnrol(session, config.SECOND_FACTOR)) {
+      return new ApiError('SECOND_FACTOR_ENROLMENT_REQUIRED')
+    }
+    if (!required.freshness || isFresh(session, within)) return undefined
     return new ApiError('REAUTHENTICATION_REQUIRED', undefined, { headers: challenge })
   }
 
@@ -114,8 +116,7 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
       logQuietly(request, 'authz_fail', session.userId, { userId: session.userId, route: request.routeOptions.url })
       return new ApiError(denied)
     }
-    const { freshness, enrolment } = requirements
-    const error = unmet({ freshness, enrolment }, session)
+    const error = unmet(requirements, session)
     if (!error) callers.set(request, session)
     return error
   }
