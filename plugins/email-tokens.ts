@@ -133,6 +133,8 @@ export default fp<{ config: Config }>(async function emailTokens (fastify, { con
       found = codes.find(({ codeHash, userId }) => secrets.isCode(codeHash, userId, code))
       return found !== undefined
     })
+    // A right code is not guessed. The reset of a password may have to present it again, with a second factor.
+    if (found) await codeTries.reset(email)
     if (!found) {
       // Whether the address belongs to a user or not, so that both take as long.
       await fastify.countCodeFailure(email)

@@ -7,6 +7,7 @@ import { factorsOf, lockEnabledUser } from '../sql/second-factors.ts'
 import type { PresentedFactor } from '../src/api/second-factor.ts'
 import { ApiError } from '../src/errors.ts'
 import { CHALLENGE_TTL, type ChallengeType, hashChallenge, newChallenge } from '../src/factors/challenge.ts'
+import { isRecoveryCode } from '../src/factors/recovery-codes.ts'
 import { challengeOf } from '../src/factors/webauthn.ts'
 import { logSecurityEvent } from '../src/telemetry/security-events.ts'
 import type { AuthenticationMethod } from '../src/tokens/authentication.ts'
@@ -104,12 +105,15 @@ export default fp(async function secondFactors (fastify) {
         return done ?? false
       }
 
-      // A passkey cannot be guessed. Not counting it leaves users a way in while somebody guesses their codes.
-      const done = 'code' in presented ? await fastify.throttleCode(user, request, attempt) : await attempt()
+      // Neither a passkey nor a recovery code can be guessed. Without a delay, both are a way in while somebody who has
+      // stolen the password or a session guesses codes of the app.
+      const isGuessable = 'code' in presented && !isRecoveryCode(presented.code)
+      const done = isGuessable ? await fastify.throttleCode(user, request, attempt) : await attempt()
       if (done) {
         mail.wake()
         return done.result
       }
+      if ('code' in presented && !isGuessable) await fastify.countCodeFailure(user.email)
       logSecurityEvent(request, 'authn_login_fail', { userId, reason: 'second factor' })
       throw new ApiError('SECOND_FACTOR_INVALID')
     }

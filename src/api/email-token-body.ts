@@ -1,12 +1,12 @@
 import { Type } from '@sinclair/typebox'
 import { ApiError } from '../errors.ts'
-import { Email, EmailCode, EmailToken } from './fields.ts'
+import { Email, EmailToken, SixDigits } from './fields.ts'
 
 /** The fields that present the token of a mail: `token`, or `email` and `code`. */
 export const presentedFields = {
   token: Type.Optional(EmailToken),
   email: Type.Optional(Email),
-  code: Type.Optional(EmailCode)
+  code: Type.Optional(SixDigits)
 }
 
 /** @throws ApiError VALIDATION_FAILED unless exactly one of the two is given */

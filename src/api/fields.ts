@@ -92,7 +92,8 @@ export const EmailToken = Type.String({
   examples: ['kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY']
 })
 
-export const EmailCode = Type.String({
+/** A code of a mail, or of an authenticator app. */
+export const SixDigits = Type.String({
   pattern: '^[0-9 ]{1,16}$',
   maxLength: 16,
   description: 'six digits',

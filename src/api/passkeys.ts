@@ -94,9 +94,9 @@ export const RequestOptions = Type.Object({
 
 /** A name that a user gives to a passkey. */
 export const PasskeyName = Type.String({
-  pattern: WELL_FORMED,
+  pattern: WELL_FORMED.replace('^', '^(?=.*\\S)'),
   minLength: 1,
   maxLength: 64,
-  description: 'a string of 1 to 64 characters',
+  description: 'a string of 1 to 64 characters, not only spaces',
   examples: ['Work laptop']
 })

@@ -28,7 +28,7 @@ export function factorFaults (env: Record<string, string | undefined>): string[]
 export const factorSettings = {
   SECOND_FACTOR: oneOf(SECOND_FACTOR_POLICIES, {
     description: 'Who must have a second factor: nobody, users with the role admin, or every user. A session of such a ' +
-      'user without one can only set one up. See sessions.md.',
+      'user without one can only set one up. See second-factors.md.',
     default: 'optional'
   }),
   PASSKEY_RP_ID: Type.Optional(text({

@@ -13,7 +13,7 @@ export const factorErrors = {
   SECOND_FACTOR_INVALID: {
     status: 401,
     code: 'CODE_INVALID',
-    message: 'The code or the passkey was not accepted.',
+    message: 'The code or the passkey was not accepted. A code works once.',
     headers: unauthenticated
   },
   CHALLENGE_INVALID: {

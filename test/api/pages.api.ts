@@ -78,7 +78,7 @@ test('a user with an authenticator app enters a code to choose a new password', 
   t.equal(await page.getByRole('button', { name: 'Change password with a passkey' }).isVisible(), false)
   await page.keyboard.type('000000')
   await page.keyboard.press('Enter')
-  await status(page, 'The code or the passkey was not accepted.')
+  await status(page, 'The code or the passkey was not accepted. A code works once.')
   await page.getByLabel('Code of your authenticator app').fill(recoveryCode)
   await page.keyboard.press('Enter')
   await status(page, 'The password was reset. Please sign in.')

@@ -19,7 +19,7 @@ const contract: Record<ErrorCode, [status: number, message: string]> = {
   EMAIL_NOT_VERIFIED: [403, 'Please verify your e-mail address and try again.'],
   TOKEN_INVALID: [400, 'The link is invalid, was used or has expired.'],
   SECOND_FACTOR_REQUIRED: [401, 'Please confirm with a second factor.'],
-  SECOND_FACTOR_INVALID: [401, 'The code or the passkey was not accepted.'],
+  SECOND_FACTOR_INVALID: [401, 'The code or the passkey was not accepted. A code works once.'],
   CHALLENGE_INVALID: [401, 'The challenge was used or has expired. Please start again.'],
   SECOND_FACTOR_ENROLMENT_REQUIRED: [403, 'Please set up a second factor and try again.'],
   CODE_INVALID: [400, 'The code is wrong or has expired.'],

@@ -4,9 +4,8 @@ import { perMinute } from '../../../plugins/rate-limits.ts'
 import { insertChallenge, pendingTotp } from '../../../sql/challenges.ts'
 import { deleteTotp, factorsOf, insertTotp } from '../../../sql/second-factors.ts'
 import { userById } from '../../../sql/users.ts'
-import { AccessToken, Message } from '../../../src/api/fields.ts'
+import { AccessToken, Message, SixDigits } from '../../../src/api/fields.ts'
 import { RecoveryCodes } from '../../../src/api/recovery-codes.ts'
-import { FactorCode } from '../../../src/api/second-factor.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
 import { CHALLENGE_TTL, hashChallenge, newChallenge } from '../../../src/factors/challenge.ts'
@@ -81,7 +80,7 @@ export default (async (fastify, { config }) => {
       summary: 'Makes the app that is being set up a second factor of the caller, in place of an earlier one.',
       description: 'Every other session ends, and the current one is fresh. The recovery codes are shown once; earlier ' +
         'ones are void.',
-      body: Type.Object({ code: FactorCode }, { additionalProperties: false }),
+      body: Type.Object({ code: SixDigits }, { additionalProperties: false }),
       response: { 200: Type.Object({ recoveryCodes: RecoveryCodes, accessToken: AccessToken }) }
     }
   }, async request => {

@@ -5,7 +5,7 @@ import {
 } from '../../../support/factors.ts'
 import { shareApp } from '../../../support/shared-app.ts'
 
-const INVALID = { message: 'The code or the passkey was not accepted.', code: 'CODE_INVALID' }
+const INVALID = { message: 'The code or the passkey was not accepted. A code works once.', code: 'CODE_INVALID' }
 const CHALLENGE_INVALID = { message: 'The challenge was used or has expired. Please start again.', code: 'CHALLENGE_INVALID' }
 
 const claimsOf = (token: string) =>
