@@ -35,7 +35,8 @@ async function openPages (t: Test) {
     t.strictSame([...hosts], [origin], 'no request to another host')
     t.strictSame(errors, [], 'neither errors nor violations of the content security policy')
   }
-  return { box, origin, page, calm, linkTo: async (address: string, count = 1) => linkOf(await box.letter(address, count)) }
+  const linkTo = async (address: string, count = 1) => linkOf(await box.letter(address, count))
+  return { box, origin, page, calm, linkTo }
 }
 
 const linkOf = ({ page, fields }: Awaited<ReturnType<Mailbox['letter']>>) =>
