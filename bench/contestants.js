@@ -1,16 +1,19 @@
 import { fileURLToPath } from 'node:url'
+import { ORIGIN, RP_ID } from './authenticator.js'
 import { SECRET, startService } from './service.js'
 
 const file = path => fileURLToPath(new URL(path, import.meta.url))
 
-/** gatehouse as shipped, except for the rate limits, which a benchmark exceeds, and the roles of sign-ups. */
+/** gatehouse as shipped, except for the rate limits, which a benchmark exceeds, the roles of sign-ups, and passkeys. */
 const UNLIMITED = {
   RATE_LIMIT_SIGNUP: '0',
   RATE_LIMIT_SIGNIN: '0',
   RATE_LIMIT_REFRESH: '0',
   // Counted, but never reached.
   RATE_LIMIT_REQUESTS: '1000000000',
-  SIGNUP_ROLES: 'user,moderator,admin'
+  SIGNUP_ROLES: 'user,moderator,admin',
+  PASSKEY_RP_ID: RP_ID,
+  PASSKEY_ORIGINS: ORIGIN
 }
 
 const PEERS = {

@@ -14,9 +14,9 @@ export async function repeat ({ url, seconds, connections, ...rest }) {
   return { rate: (requests.total - non2xx) / seconds, failed: non2xx + errors }
 }
 
-export async function send (origin, path, { token, body } = {}) {
+export async function send (origin, path, { token, body, method = body === undefined ? 'GET' : 'POST' } = {}) {
   const response = await request(`${origin}${path}`, {
-    method: body === undefined ? 'GET' : 'POST',
+    method,
     headers: { ...token && { 'x-access-token': token }, ...body !== undefined && { 'content-type': 'application/json' } },
     ...body !== undefined && { body: JSON.stringify(body) }
   })
@@ -52,6 +52,31 @@ export async function chain ({ origin, path, seconds, connections, first, next }
     await client.close()
   }))
   return { rate: succeeded / seconds, failed }
+}
+
+/**
+ * Sends a request with each of these bodies.
+ * @returns {Promise<{ ms: number, responses: object[] }>} the responses of status 200, by the index of their body
+ */
+export async function sendAll ({ origin, path, bodies, connections }) {
+  const texts = bodies.map(body => JSON.stringify(body))
+  const clients = Array.from({ length: connections }, () => new Client(origin))
+  const responses = []
+  let next = 0
+  const begin = performance.now()
+  await Promise.all(clients.map(async client => {
+    while (next < texts.length) {
+      const index = next++
+      const response = await client.request({
+        method: 'POST', path, headers: { 'content-type': 'application/json' }, body: texts[index]
+      })
+      const text = await response.body.text()
+      if (response.statusCode === 200) responses[index] = JSON.parse(text)
+    }
+  }))
+  const ms = performance.now() - begin
+  await Promise.all(clients.map(async client => await client.close()))
+  return { ms, responses }
 }
 
 /**

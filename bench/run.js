@@ -6,7 +6,7 @@ import { EmbeddedPostgres } from '../dist/src/process/embedded-postgres.js'
 import { argon2Loop } from './argon2-loop.js'
 import { startContestants } from './contestants.js'
 import { median, toSvg, toTable } from './report.js'
-import { MIX_P99, OWN_USER, ownUser, prepare, TARGETS, WORKLOADS } from './workloads.js'
+import { MIX_P99, OWN_SIGN_IN, OWN_USER, ownSignIn, ownUser, prepare, TARGETS, WORKLOADS } from './workloads.js'
 
 // npm run bench [-- --quick] [--only "test user"]: runs every workload on gatehouse and other servers, in alternation.
 // Other load on the machine affects all of them alike, so only the ratios are claims.
@@ -20,7 +20,7 @@ const chosen = Object.entries(WORKLOADS).filter(([workload]) => only === undefin
 if (chosen.length === 0) throw new Error(`Unknown workload "${only}". Use one of: ${Object.keys(WORKLOADS).join(', ')}`)
 const LOOPS = ['argon2', '@node-rs/argon2']
 /** Contestants that are not processes of their own. */
-const IN_PROCESS = [...LOOPS, OWN_USER]
+const IN_PROCESS = [...LOOPS, OWN_SIGN_IN, OWN_USER]
 
 const dir = await mkdtemp(join(tmpdir(), 'gatehouse-bench-'))
 const postgres = await EmbeddedPostgres.at(join(dir, 'postgres'), 'bench')
@@ -34,6 +34,7 @@ try {
   const idle = services.gatehouse.memory()
   for (const service of Object.values(services)) await prepare(service)
   for (const name of LOOPS) services[name] = argon2Loop(name)
+  services[OWN_SIGN_IN] = ownSignIn(services.gatehouse)
   services[OWN_USER] = ownUser(services.gatehouse)
 
   for (const [workload, { contestants, run }] of chosen) {

@@ -1,4 +1,5 @@
-import { chain, pace, repeat, send } from './load.js'
+import { Authenticator } from './authenticator.js'
+import { chain, pace, repeat, send, sendAll } from './load.js'
 
 export const PASSWORD = 'correct horse'
 
@@ -8,7 +9,7 @@ const USERS = 64
 const name = index => `bench${index}`
 
 const parse = ({ status, body }, what) => {
-  if (status !== 200) throw new Error(`${what} failed with ${status}: ${body}`)
+  if (status !== 200 && status !== 201) throw new Error(`${what} failed with ${status}: ${body}`)
   return JSON.parse(body)
 }
 
@@ -67,6 +68,46 @@ async function refresh (service, { seconds }) {
   })
 }
 
+let authenticators
+
+/** Users of their own: one with a passkey no longer signs in with the password alone. */
+async function registerPasskeys ({ origin }) {
+  return await Promise.all(Array.from({ length: USERS }, async (_, index) => {
+    const user = { username: `passkey${index}`, password: PASSWORD }
+    parse(await send(origin, '/api/auth/signup', { body: { ...user, email: `${user.username}@example.com` } }), 'sign-up')
+    const { accessToken: token } = parse(await send(origin, '/api/auth/signin', { body: user }), 'sign-in')
+    const options = await send(origin, '/api/users/me/passkeys/options', { token, method: 'POST' })
+    const authenticator = new Authenticator()
+    const response = authenticator.create(parse(options, 'options of a passkey'))
+    parse(await send(origin, '/api/users/me/passkeys', { token, body: { response } }), 'registration of a passkey')
+    return authenticator
+  }))
+}
+
+/**
+ * Sign-ins with passkeys, each of two requests: one for the challenge, and one with its signature. A batch of
+ * challenges is requested, signed and sent back. The time of the signatures, which devices make, does not count.
+ */
+async function passkeySignIn ({ origin, ...service }, { seconds }) {
+  authenticators ??= await registerPasskeys({ origin, ...service })
+  const connections = 16
+  let ms = 0
+  let succeeded = 0
+  let failed = 0
+  while (ms < seconds * 1000) {
+    const requests = Array.from({ length: 512 }, () => ({}))
+    const begun = await sendAll({ origin, path: '/api/auth/signin/passkey/options', bodies: requests, connections })
+    const bodies = begun.responses.map(({ challenge }, index) =>
+      ({ response: authenticators[index % USERS].get(challenge) }))
+    const ended = await sendAll({ origin, path: '/api/auth/signin/passkey', bodies, connections })
+    ms += begun.ms + ended.ms
+    const { length } = ended.responses.filter(Boolean)
+    succeeded += length
+    failed += requests.length - length
+  }
+  return { rate: succeeded * 1000 / ms, failed }
+}
+
 let created = 0
 const newUser = () => {
   const username = `new${process.pid}x${created++}`
@@ -93,6 +134,14 @@ export const ownUser = gatehouse => ({
   run: async seconds => await testEndpoint('user', 'User Content.')(gatehouse, { seconds })
 })
 
+/** gatehouse's own sign-ins with a password, measured next to those with a passkey. */
+export const OWN_SIGN_IN = 'gatehouse, sign-in 16'
+export const ownSignIn = gatehouse => ({
+  ...gatehouse,
+  name: OWN_SIGN_IN,
+  run: async seconds => await signIn(16)(gatehouse, { seconds })
+})
+
 /**
  * Every workload, with its contestants and the function that measures one round. The rate is in requests per second,
  * except for the mix: there it is the 99th percentile of the latency, in milliseconds.
@@ -108,6 +157,7 @@ export const WORKLOADS = {
   'sign-in 1': { contestants: ['gatehouse', 'express'], run: signIn(1) },
   'sign-in 16': { contestants: ['gatehouse', 'argon2', '@node-rs/argon2', 'express'], run: signIn(16) },
   'sign-in 64': { contestants: ['gatehouse', '@node-rs/argon2', 'express'], run: signIn(64) },
+  'passkey sign-in': { contestants: ['gatehouse', OWN_SIGN_IN], run: passkeySignIn },
   'sign-up': { contestants: ['gatehouse', 'express'], run: signUp },
   mix: { contestants: ['gatehouse', 'express'], run: mix }
 }
@@ -126,7 +176,8 @@ export const TARGETS = [
   ['sign-in 16', '@node-rs/argon2', 0.9],
   ['sign-in 64', '@node-rs/argon2', 0.9],
   ['sign-in 16', 'express', 2.5],
-  ['sign-in 64', 'express', 2.5]
+  ['sign-in 64', 'express', 2.5],
+  ['passkey sign-in', OWN_SIGN_IN, 20]
 ]
 
 /** Maximum latency of /api/test/user in the mix, in milliseconds at the 99th percentile. */

@@ -45,7 +45,7 @@ export default fp<{ config: Config }>(async function allowOrigins (fastify, { co
       // An empty list allows nothing, but unlike `false` it still responds to the preflight.
       callback(null, [])
     },
-    methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: 'x-access-token, authorization, origin, content-type, accept',
     exposedHeaders: EXPOSED,
     // Seconds. Browsers allow up to two hours (Chromium) or a day (Firefox); a changed list takes effect sooner.

@@ -35,7 +35,7 @@ export interface paths {
         put?: never;
         /**
          * Signs a user in.
-         * @description The case of the username is ignored.
+         * @description The case of the username is ignored. A user with a second factor gets a challenge, which is also that of WebAuthn, for POST /api/auth/signin/second-factor.
          */
         post: operations["postAuthSignin"];
         delete?: never;
@@ -235,7 +235,7 @@ export interface paths {
         put?: never;
         /**
          * Gives a user a new password, and ends every session.
-         * @description The address counts as verified. If it never was before, everything that was set up for the user is removed.
+         * @description The address counts as verified. If it never was before, everything that was set up for the user is removed. Otherwise a user with a second factor must present it; a wrong one does not spend the link.
          */
         post: operations["postAuthPasswordReset"];
         delete?: never;
@@ -255,9 +255,29 @@ export interface paths {
         put?: never;
         /**
          * Makes the caller's session fresh, for the routes that require it.
-         * @description The session and its refresh token stay the same. The access token has a new `auth_time`.
+         * @description A user with a second factor must present it: a code, or the response of a passkey. The session and its refresh token stay the same. The access token has a new `auth_time`.
          */
         post: operations["postAuthReauthenticate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/reauthenticate/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Returns what a page passes to navigator.credentials.get() to reauthenticate with a passkey.
+         * @description Access: signed-in.
+         */
+        post: operations["postAuthReauthenticateOptions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -299,6 +319,66 @@ export interface paths {
          * @description Access: signed-in.
          */
         delete: operations["deleteAuthSessionsId"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/signin/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs a user in with a passkey.
+         * @description A passkey verifies the user, by a PIN or a fingerprint, so that it counts as two factors.
+         */
+        post: operations["postAuthSigninPasskey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/signin/passkey/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Returns what a page passes to navigator.credentials.get() to sign in with a passkey.
+         * @description Access: public.
+         */
+        post: operations["postAuthSigninPasskeyOptions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/signin/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Completes the sign-in of a user with a second factor.
+         * @description Takes a code of an authenticator app, a recovery code, or the response of a passkey to the challenge.
+         */
+        post: operations["postAuthSigninSecondFactor"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -468,6 +548,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/users/me/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns which second factors the caller has.
+         * @description Access: signed-in.
+         */
+        get: operations["getUsersMeFactors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/me/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the caller's passkeys, oldest first.
+         * @description Access: signed-in.
+         */
+        get: operations["getUsersMePasskeys"];
+        put?: never;
+        /**
+         * Registers a passkey of the caller.
+         * @description Every other session ends, and the current one is fresh. With the first second factor, the response has recovery codes, which are shown once.
+         */
+        post: operations["postUsersMePasskeys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/me/passkeys/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Returns what a page passes to navigator.credentials.create() to register a passkey of the caller.
+         * @description Access: signed-in, with a fresh session.
+         */
+        post: operations["postUsersMePasskeysOptions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/me/passkeys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Removes one of the caller's passkeys, which ends every other session.
+         * @description Access: signed-in, with a fresh session.
+         */
+        delete: operations["deleteUsersMePasskeysId"];
+        options?: never;
+        head?: never;
+        /**
+         * Renames one of the caller's passkeys.
+         * @description Access: signed-in, with a fresh session.
+         */
+        patch: operations["patchUsersMePasskeysId"];
+        trace?: never;
+    };
     "/api/users/me/password": {
         parameters: {
             query?: never;
@@ -483,6 +651,54 @@ export interface paths {
         put: operations["putUsersMePassword"];
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/me/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes new recovery codes for the caller. Earlier ones are void.
+         * @description Access: signed-in, with a fresh session.
+         */
+        post: operations["postUsersMeRecoveryCodes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/me/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Makes the app that is being set up a second factor of the caller, in place of an earlier one.
+         * @description Every other session ends, and the current one is fresh. The recovery codes are shown once; earlier ones are void.
+         */
+        put: operations["putUsersMeTotp"];
+        /**
+         * Begins to set up an authenticator app for the caller.
+         * @description Show `uri` as a QR code. Nothing changes until a code of the app is sent, within 15 minutes.
+         */
+        post: operations["postUsersMeTotp"];
+        /**
+         * Removes the caller's authenticator app, which ends every other session.
+         * @description Access: signed-in, with a fresh session.
+         */
+        delete: operations["deleteUsersMeTotp"];
         options?: never;
         head?: never;
         patch?: never;
@@ -527,6 +743,26 @@ export interface paths {
         put: operations["putUsersIdDisabled"];
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{id}/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Removes the second factors and the recovery codes of a user who has lost them, and ends every session.
+         * @description Access: admin, with a fresh session.
+         */
+        delete: operations["deleteUsersIdFactors"];
         options?: never;
         head?: never;
         patch?: never;
@@ -968,7 +1204,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description PASSWORD_INVALID: Invalid Password! */
+            /**
+             * @description PASSWORD_INVALID: Invalid Password!
+             *
+             *     SECOND_FACTOR_REQUIRED: Please confirm with a second factor.
+             */
             401: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -984,7 +1224,13 @@ export interface operations {
                         accessToken?: null;
                         message: string;
                         /** @enum {string} */
-                        code: "PASSWORD_INVALID";
+                        code: "PASSWORD_INVALID" | "SECOND_FACTOR_REQUIRED";
+                        /**
+                         * @description the challenge of the sign-in
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        challenge?: string;
+                        methods?: ("totp" | "passkey" | "recovery-code")[];
                     };
                 };
             };
@@ -1832,6 +2078,8 @@ export interface operations {
             /**
              * @description ACCESS_TOKEN_MISSING: No token provided!
              *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             *
              *     ADMIN_REQUIRED: Require Admin Role!
              */
             403: {
@@ -1848,7 +2096,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED" | "ADMIN_REQUIRED";
                     };
                 };
             };
@@ -2739,6 +2987,49 @@ export interface operations {
                      * @example correct horse
                      */
                     newPassword: string;
+                    secondFactor?: {
+                        /**
+                         * @description six digits, or a recovery code
+                         * @example 123456
+                         */
+                        code?: string;
+                        /** @description what navigator.credentials.get() returned, as JSON */
+                        passkey?: {
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            id: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            rawId: string;
+                            /**
+                             * @example public-key
+                             * @enum {string}
+                             */
+                            type: "public-key";
+                            response: {
+                                /**
+                                 * @description base64url
+                                 * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                                 */
+                                clientDataJSON: string;
+                                /**
+                                 * @description base64url
+                                 * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                                 */
+                                authenticatorData: string;
+                                /**
+                                 * @description base64url
+                                 * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                                 */
+                                signature: string;
+                                userHandle?: string | null;
+                            };
+                        };
+                    };
                 };
                 "application/x-www-form-urlencoded": {
                     /**
@@ -2761,6 +3052,49 @@ export interface operations {
                      * @example correct horse
                      */
                     newPassword: string;
+                    secondFactor?: {
+                        /**
+                         * @description six digits, or a recovery code
+                         * @example 123456
+                         */
+                        code?: string;
+                        /** @description what navigator.credentials.get() returned, as JSON */
+                        passkey?: {
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            id: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            rawId: string;
+                            /**
+                             * @example public-key
+                             * @enum {string}
+                             */
+                            type: "public-key";
+                            response: {
+                                /**
+                                 * @description base64url
+                                 * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                                 */
+                                clientDataJSON: string;
+                                /**
+                                 * @description base64url
+                                 * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                                 */
+                                authenticatorData: string;
+                                /**
+                                 * @description base64url
+                                 * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                                 */
+                                signature: string;
+                                userHandle?: string | null;
+                            };
+                        };
+                    };
                 };
             };
         };
@@ -2811,6 +3145,38 @@ export interface operations {
                     };
                 };
             };
+            /**
+             * @description SECOND_FACTOR_REQUIRED: Please confirm with a second factor.
+             *
+             *     CODE_INVALID: The code or the passkey was not accepted.
+             *
+             *     CHALLENGE_INVALID: The challenge was used or has expired. Please start again.
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        accessToken?: null;
+                        message: string;
+                        /** @enum {string} */
+                        code: "SECOND_FACTOR_REQUIRED" | "CODE_INVALID" | "CHALLENGE_INVALID";
+                        /**
+                         * @description the challenge of the sign-in
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        challenge?: string;
+                        methods?: ("totp" | "passkey" | "recovery-code")[];
+                    };
+                };
+            };
             /** @description BODY_TOO_LARGE: The request body is too large. */
             413: {
                 headers: {
@@ -2845,7 +3211,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            /**
+             * @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again.
+             *
+             *     TOO_MANY_REQUESTS: Too many requests. Please wait and try again.
+             */
             429: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -2860,7 +3230,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "TOO_MANY_REQUESTS";
+                        code: "SIGNIN_THROTTLED" | "TOO_MANY_REQUESTS";
                     };
                 };
             };
@@ -2939,14 +3309,96 @@ export interface operations {
                      * @description a string of at most 256 characters
                      * @example correct horse
                      */
-                    password: string;
+                    password?: string;
+                    /**
+                     * @description six digits, or a recovery code
+                     * @example 123456
+                     */
+                    code?: string;
+                    /** @description what navigator.credentials.get() returned, as JSON */
+                    passkey?: {
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        id: string;
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        rawId: string;
+                        /**
+                         * @example public-key
+                         * @enum {string}
+                         */
+                        type: "public-key";
+                        response: {
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            clientDataJSON: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            authenticatorData: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            signature: string;
+                            userHandle?: string | null;
+                        };
+                    };
                 };
                 "application/x-www-form-urlencoded": {
                     /**
                      * @description a string of at most 256 characters
                      * @example correct horse
                      */
-                    password: string;
+                    password?: string;
+                    /**
+                     * @description six digits, or a recovery code
+                     * @example 123456
+                     */
+                    code?: string;
+                    /** @description what navigator.credentials.get() returned, as JSON */
+                    passkey?: {
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        id: string;
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        rawId: string;
+                        /**
+                         * @example public-key
+                         * @enum {string}
+                         */
+                        type: "public-key";
+                        response: {
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            clientDataJSON: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            authenticatorData: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            signature: string;
+                            userHandle?: string | null;
+                        };
+                    };
                 };
             };
         };
@@ -2991,6 +3443,12 @@ export interface operations {
             /**
              * @description PASSWORD_INVALID: Invalid Password!
              *
+             *     SECOND_FACTOR_REQUIRED: Please confirm with a second factor.
+             *
+             *     CODE_INVALID: The code or the passkey was not accepted.
+             *
+             *     CHALLENGE_INVALID: The challenge was used or has expired. Please start again.
+             *
              *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
@@ -3010,7 +3468,13 @@ export interface operations {
                         accessToken?: null;
                         message: string;
                         /** @enum {string} */
-                        code: "PASSWORD_INVALID" | "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "PASSWORD_INVALID" | "SECOND_FACTOR_REQUIRED" | "CODE_INVALID" | "CHALLENGE_INVALID" | "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        /**
+                         * @description the challenge of the sign-in
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        challenge?: string;
+                        methods?: ("totp" | "passkey" | "recovery-code")[];
                     };
                 };
             };
@@ -3107,6 +3571,23 @@ export interface operations {
                     };
                 };
             };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
             /**
              * @description BUSY: Too many passwords are being verified. Please try again.
              *
@@ -3129,6 +3610,184 @@ export interface operations {
                         message: string;
                         /** @enum {string} */
                         code: "BUSY" | "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    postAuthReauthenticateOptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        challenge: string;
+                        /** @example example.com */
+                        rpId: string;
+                        /**
+                         * Format: int64
+                         * @description milliseconds
+                         * @example 300000
+                         */
+                        timeout: number;
+                        /**
+                         * @example required
+                         * @enum {string}
+                         */
+                        userVerification: "required";
+                    };
+                };
+            };
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                    };
+                };
+            };
+            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -3224,7 +3883,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
             403: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -3239,7 +3902,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
                     };
                 };
             };
@@ -3382,7 +4045,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
             403: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -3397,7 +4064,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
                     };
                 };
             };
@@ -3479,6 +4146,761 @@ export interface operations {
             };
         };
     };
+    postAuthSigninPasskey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description what navigator.credentials.get() returned, as JSON */
+                    response: {
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        id: string;
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        rawId: string;
+                        /**
+                         * @example public-key
+                         * @enum {string}
+                         */
+                        type: "public-key";
+                        response: {
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            clientDataJSON: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            authenticatorData: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            signature: string;
+                            userHandle?: string | null;
+                        };
+                    };
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description what navigator.credentials.get() returned, as JSON */
+                    response: {
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        id: string;
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        rawId: string;
+                        /**
+                         * @example public-key
+                         * @enum {string}
+                         */
+                        type: "public-key";
+                        response: {
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            clientDataJSON: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            authenticatorData: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            signature: string;
+                            userHandle?: string | null;
+                        };
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: int64
+                         * @description a whole number above 0
+                         * @example 1
+                         */
+                        id: number;
+                        /**
+                         * @description 3 to 64 letters, digits, dots, underscores or hyphens
+                         * @example alice
+                         */
+                        username: string;
+                        /**
+                         * @description an e-mail address of at most 254 characters
+                         * @example alice@example.com
+                         */
+                        email: string;
+                        /**
+                         * @example [
+                         *       "ROLE_USER",
+                         *       "ROLE_MODERATOR",
+                         *       "ROLE_ADMIN"
+                         *     ]
+                         */
+                        roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                        /** @example eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln */
+                        accessToken: string;
+                        /** @example AQAAAAAAAAABAZq1 */
+                        refreshToken: string;
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description CODE_INVALID: The code or the passkey was not accepted.
+             *
+             *     CHALLENGE_INVALID: The challenge was used or has expired. Please start again.
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "CODE_INVALID" | "CHALLENGE_INVALID";
+                    };
+                };
+            };
+            /**
+             * @description ACCOUNT_DISABLED: Account is disabled.
+             *
+             *     EMAIL_NOT_VERIFIED: Please verify your e-mail address and try again.
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCOUNT_DISABLED" | "EMAIL_NOT_VERIFIED";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    postAuthSigninPasskeyOptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        challenge: string;
+                        /** @example example.com */
+                        rpId: string;
+                        /**
+                         * Format: int64
+                         * @description milliseconds
+                         * @example 300000
+                         */
+                        timeout: number;
+                        /**
+                         * @example required
+                         * @enum {string}
+                         */
+                        userVerification: "required";
+                    };
+                };
+            };
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    postAuthSigninSecondFactor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description the challenge of the sign-in
+                     * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                     */
+                    challenge: string;
+                    /**
+                     * @description six digits, or a recovery code
+                     * @example 123456
+                     */
+                    code?: string;
+                    /** @description what navigator.credentials.get() returned, as JSON */
+                    passkey?: {
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        id: string;
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        rawId: string;
+                        /**
+                         * @example public-key
+                         * @enum {string}
+                         */
+                        type: "public-key";
+                        response: {
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            clientDataJSON: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            authenticatorData: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            signature: string;
+                            userHandle?: string | null;
+                        };
+                    };
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description the challenge of the sign-in
+                     * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                     */
+                    challenge: string;
+                    /**
+                     * @description six digits, or a recovery code
+                     * @example 123456
+                     */
+                    code?: string;
+                    /** @description what navigator.credentials.get() returned, as JSON */
+                    passkey?: {
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        id: string;
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        rawId: string;
+                        /**
+                         * @example public-key
+                         * @enum {string}
+                         */
+                        type: "public-key";
+                        response: {
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            clientDataJSON: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            authenticatorData: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            signature: string;
+                            userHandle?: string | null;
+                        };
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: int64
+                         * @description a whole number above 0
+                         * @example 1
+                         */
+                        id: number;
+                        /**
+                         * @description 3 to 64 letters, digits, dots, underscores or hyphens
+                         * @example alice
+                         */
+                        username: string;
+                        /**
+                         * @description an e-mail address of at most 254 characters
+                         * @example alice@example.com
+                         */
+                        email: string;
+                        /**
+                         * @example [
+                         *       "ROLE_USER",
+                         *       "ROLE_MODERATOR",
+                         *       "ROLE_ADMIN"
+                         *     ]
+                         */
+                        roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                        /** @example eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln */
+                        accessToken: string;
+                        /** @example AQAAAAAAAAABAZq1 */
+                        refreshToken: string;
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description CHALLENGE_INVALID: The challenge was used or has expired. Please start again.
+             *
+             *     CODE_INVALID: The code or the passkey was not accepted.
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "CHALLENGE_INVALID" | "CODE_INVALID";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /**
+             * @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again.
+             *
+             *     TOO_MANY_REQUESTS: Too many requests. Please wait and try again.
+             */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "SIGNIN_THROTTLED" | "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description BUSY: Too many passwords are being verified. Please try again.
+             *
+             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BUSY" | "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
     postAuthSignoutAll: {
         parameters: {
             query?: never;
@@ -3547,7 +4969,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
             403: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -3562,7 +4988,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
                     };
                 };
             };
@@ -3692,6 +5118,8 @@ export interface operations {
             /**
              * @description ACCESS_TOKEN_MISSING: No token provided!
              *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             *
              *     ADMIN_REQUIRED: Require Admin Role!
              */
             403: {
@@ -3708,7 +5136,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED" | "ADMIN_REQUIRED";
                     };
                 };
             };
@@ -3930,6 +5358,8 @@ export interface operations {
             /**
              * @description ACCESS_TOKEN_MISSING: No token provided!
              *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             *
              *     MODERATOR_REQUIRED: Require Moderator Role!
              */
             403: {
@@ -3946,7 +5376,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "MODERATOR_REQUIRED";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED" | "MODERATOR_REQUIRED";
                     };
                 };
             };
@@ -4069,7 +5499,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
             403: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -4084,7 +5518,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
                     };
                 };
             };
@@ -4261,6 +5695,8 @@ export interface operations {
             /**
              * @description ACCESS_TOKEN_MISSING: No token provided!
              *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             *
              *     MODERATOR_OR_ADMIN_REQUIRED: Require Moderator or Admin Role!
              */
             403: {
@@ -4277,7 +5713,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "MODERATOR_OR_ADMIN_REQUIRED";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED" | "MODERATOR_OR_ADMIN_REQUIRED";
                     };
                 };
             };
@@ -4589,7 +6025,7 @@ export interface operations {
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     REAUTHENTICATION_REQUIRED: Please confirm your password and try again.
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
             401: {
                 headers: {
@@ -4610,7 +6046,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
             403: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -4625,7 +6065,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
                     };
                 };
             };
@@ -4835,7 +6275,1947 @@ export interface operations {
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     REAUTHENTICATION_REQUIRED: Please confirm your password and try again.
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    getUsersMeFactors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @example true */
+                        totp: boolean;
+                        /**
+                         * Format: int64
+                         * @example 1
+                         */
+                        passkeys: number;
+                        /**
+                         * Format: int64
+                         * @description the number of codes left
+                         * @example 10
+                         */
+                        recoveryCodes: number;
+                    };
+                };
+            };
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                    };
+                };
+            };
+            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    getUsersMePasskeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        passkeys: {
+                            /**
+                             * @description the id of a passkey
+                             * @example 019ab0c4-7c00-7000-8000-000000000001
+                             */
+                            id: string;
+                            /**
+                             * @description a string of 1 to 64 characters
+                             * @example Work laptop
+                             */
+                            name: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-11-23T12:00:00.000Z
+                             */
+                            created: string;
+                            /** @description to within a day */
+                            lastUsed: string | null;
+                        }[];
+                    };
+                };
+            };
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                    };
+                };
+            };
+            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    postUsersMePasskeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description what navigator.credentials.create() returned, as JSON */
+                    response: {
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        id: string;
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        rawId: string;
+                        /**
+                         * @example public-key
+                         * @enum {string}
+                         */
+                        type: "public-key";
+                        response: {
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            clientDataJSON: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            attestationObject: string;
+                            transports?: string[];
+                        };
+                        clientExtensionResults?: {
+                            credProps?: {
+                                rk?: boolean;
+                            };
+                        };
+                    };
+                    /**
+                     * @description a string of 1 to 64 characters
+                     * @example Work laptop
+                     */
+                    name?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description what navigator.credentials.create() returned, as JSON */
+                    response: {
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        id: string;
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        rawId: string;
+                        /**
+                         * @example public-key
+                         * @enum {string}
+                         */
+                        type: "public-key";
+                        response: {
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            clientDataJSON: string;
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            attestationObject: string;
+                            transports?: string[];
+                        };
+                        clientExtensionResults?: {
+                            credProps?: {
+                                rk?: boolean;
+                            };
+                        };
+                    };
+                    /**
+                     * @description a string of 1 to 64 characters
+                     * @example Work laptop
+                     */
+                    name?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @description the id of a passkey
+                         * @example 019ab0c4-7c00-7000-8000-000000000001
+                         */
+                        id: string;
+                        /**
+                         * @description a string of 1 to 64 characters
+                         * @example Work laptop
+                         */
+                        name: string;
+                        /** @example eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln */
+                        accessToken: string;
+                        recoveryCodes?: string[];
+                    };
+                };
+            };
+            /**
+             * @description PASSKEY_INVALID: The passkey was not accepted: it verified no user.
+             *
+             *     REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "PASSKEY_INVALID" | "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description CHALLENGE_INVALID: The challenge was used or has expired. Please start again.
+             *
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "CHALLENGE_INVALID" | "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                    };
+                };
+            };
+            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING";
+                    };
+                };
+            };
+            /** @description PASSKEYS_EXCEEDED: The maximum number of passkeys is 20. */
+            409: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "PASSKEYS_EXCEEDED";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    postUsersMePasskeysOptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @description base64url
+                         * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                         */
+                        challenge: string;
+                        rp: {
+                            /** @example example.com */
+                            id: string;
+                            /** @example alice */
+                            name: string;
+                        };
+                        user: {
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            id: string;
+                            /** @example alice */
+                            name: string;
+                            /** @example alice */
+                            displayName: string;
+                        };
+                        pubKeyCredParams: {
+                            /**
+                             * @example public-key
+                             * @enum {string}
+                             */
+                            type: "public-key";
+                            /**
+                             * Format: int64
+                             * @example -7
+                             */
+                            alg: number;
+                        }[];
+                        /**
+                         * Format: int64
+                         * @description milliseconds
+                         * @example 300000
+                         */
+                        timeout: number;
+                        excludeCredentials: {
+                            /**
+                             * @example public-key
+                             * @enum {string}
+                             */
+                            type: "public-key";
+                            /**
+                             * @description base64url
+                             * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
+                             */
+                            id: string;
+                            transports: string[];
+                        }[];
+                        authenticatorSelection: {
+                            /**
+                             * @example required
+                             * @enum {string}
+                             */
+                            residentKey: "required";
+                            /**
+                             * @example true
+                             * @enum {boolean}
+                             */
+                            requireResidentKey: true;
+                            /**
+                             * @example required
+                             * @enum {string}
+                             */
+                            userVerification: "required";
+                        };
+                        /**
+                         * @example none
+                         * @enum {string}
+                         */
+                        attestation: "none";
+                        extensions: {
+                            /**
+                             * @example true
+                             * @enum {boolean}
+                             */
+                            credProps: true;
+                        };
+                    };
+                };
+            };
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                    };
+                };
+            };
+            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING";
+                    };
+                };
+            };
+            /** @description PASSKEYS_EXCEEDED: The maximum number of passkeys is 20. */
+            409: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "PASSKEYS_EXCEEDED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    deleteUsersMePasskeysId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description the id of a passkey
+                 * @example 019ab0c4-7c00-7000-8000-000000000001
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example The passkey was removed.
+                         * @enum {string}
+                         */
+                        message: "The passkey was removed.";
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
+                    };
+                };
+            };
+            /** @description PASSKEY_NOT_FOUND: Passkey Not found. */
+            404: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "PASSKEY_NOT_FOUND";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    patchUsersMePasskeysId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description the id of a passkey
+                 * @example 019ab0c4-7c00-7000-8000-000000000001
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description a string of 1 to 64 characters
+                     * @example Work laptop
+                     */
+                    name: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description a string of 1 to 64 characters
+                     * @example Work laptop
+                     */
+                    name: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example The passkey was renamed.
+                         * @enum {string}
+                         */
+                        message: "The passkey was renamed.";
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
+                    };
+                };
+            };
+            /** @description PASSKEY_NOT_FOUND: Passkey Not found. */
+            404: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "PASSKEY_NOT_FOUND";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    putUsersMePassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example correct horse
+                     */
+                    currentPassword: string;
+                    /**
+                     * @description 8 to 256 characters
+                     * @example correct horse
+                     */
+                    newPassword: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description a string of at most 256 characters
+                     * @example correct horse
+                     */
+                    currentPassword: string;
+                    /**
+                     * @description 8 to 256 characters
+                     * @example correct horse
+                     */
+                    newPassword: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example The password was changed.
+                         * @enum {string}
+                         */
+                        message: "The password was changed.";
+                        /** @example eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln */
+                        accessToken: string;
+                        /** @example AQAAAAAAAAABAZq1 */
+                        refreshToken: string;
+                    };
+                };
+            };
+            /**
+             * @description PASSWORD_WEAK: Failed! The password is one of the most common.
+             *
+             *     REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "PASSWORD_WEAK" | "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description PASSWORD_INVALID: Invalid Password!
+             *
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        accessToken?: null;
+                        message: string;
+                        /** @enum {string} */
+                        code: "PASSWORD_INVALID" | "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /**
+             * @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again.
+             *
+             *     TOO_MANY_REQUESTS: Too many requests. Please wait and try again.
+             */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "SIGNIN_THROTTLED" | "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description BUSY: Too many passwords are being verified. Please try again.
+             *
+             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BUSY" | "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    postUsersMeRecoveryCodes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        recoveryCodes: string[];
+                    };
+                };
+            };
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
+                    };
+                };
+            };
+            /** @description SECOND_FACTOR_MISSING: Recovery codes require a second factor. */
+            409: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "SECOND_FACTOR_MISSING";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    putUsersMeTotp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description six digits, or a recovery code
+                     * @example 123456
+                     */
+                    code: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description six digits, or a recovery code
+                     * @example 123456
+                     */
+                    code: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        recoveryCodes: string[];
+                        /** @example eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln */
+                        accessToken: string;
+                    };
+                };
+            };
+            /**
+             * @description CODE_INVALID: The code is wrong or has expired.
+             *
+             *     REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "CODE_INVALID" | "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
             401: {
                 headers: {
@@ -4986,44 +8366,17 @@ export interface operations {
             };
         };
     };
-    putUsersMePassword: {
+    postUsersMeTotp: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": {
-                    /**
-                     * @description a string of at most 256 characters
-                     * @example correct horse
-                     */
-                    currentPassword: string;
-                    /**
-                     * @description 8 to 256 characters
-                     * @example correct horse
-                     */
-                    newPassword: string;
-                };
-                "application/x-www-form-urlencoded": {
-                    /**
-                     * @description a string of at most 256 characters
-                     * @example correct horse
-                     */
-                    currentPassword: string;
-                    /**
-                     * @description 8 to 256 characters
-                     * @example correct horse
-                     */
-                    newPassword: string;
-                };
-            };
-        };
+        requestBody?: never;
         responses: {
-            /** @description OK */
-            200: {
+            /** @description Created */
+            201: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
                     "X-Request-Id"?: string;
@@ -5033,25 +8386,14 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /**
-                         * @example The password was changed.
-                         * @enum {string}
-                         */
-                        message: "The password was changed.";
-                        /** @example eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln */
-                        accessToken: string;
-                        /** @example AQAAAAAAAAABAZq1 */
-                        refreshToken: string;
+                        /** @example JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP */
+                        secret: string;
+                        /** @example otpauth://totp/gatehouse:alice?issuer=gatehouse&secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP */
+                        uri: string;
                     };
                 };
             };
-            /**
-             * @description PASSWORD_WEAK: Failed! The password is one of the most common.
-             *
-             *     REQUEST_MALFORMED: The request could not be parsed.
-             *
-             *     VALIDATION_FAILED: username is required
-             */
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
             400: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -5064,16 +8406,16 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "PASSWORD_WEAK" | "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                        code: "REQUEST_MALFORMED";
                     };
                 };
             };
             /**
-             * @description PASSWORD_INVALID: Invalid Password!
-             *
-             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
             401: {
                 headers: {
@@ -5087,10 +8429,9 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        accessToken?: null;
                         message: string;
                         /** @enum {string} */
-                        code: "PASSWORD_INVALID" | "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -5113,45 +8454,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description BODY_TOO_LARGE: The request body is too large. */
-            413: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "BODY_TOO_LARGE";
-                    };
-                };
-            };
-            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
-            415: {
-                headers: {
-                    /** @description The id of the request, which its log lines repeat. */
-                    "X-Request-Id"?: string;
-                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
-                    "Access-Control-Allow-Origin"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        message: string;
-                        /** @enum {string} */
-                        code: "MEDIA_TYPE_UNSUPPORTED";
-                    };
-                };
-            };
-            /**
-             * @description SIGNIN_THROTTLED: Too many wrong passwords. Please wait and try again.
-             *
-             *     TOO_MANY_REQUESTS: Too many requests. Please wait and try again.
-             */
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
             429: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -5166,7 +8469,195 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "SIGNIN_THROTTLED" | "TOO_MANY_REQUESTS";
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description NOT_CONFIGURED: This is not configured. It requires the setting MAIL_URL. */
+            501: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "NOT_CONFIGURED";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    deleteUsersMeTotp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example The authenticator app was removed.
+                         * @enum {string}
+                         */
+                        message: "The authenticator app was removed.";
+                    };
+                };
+            };
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
+                    };
+                };
+            };
+            /** @description TOTP_NOT_FOUND: Authenticator app Not found. */
+            404: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOTP_NOT_FOUND";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
                     };
                 };
             };
@@ -5188,9 +8679,7 @@ export interface operations {
                 };
             };
             /**
-             * @description BUSY: Too many passwords are being verified. Please try again.
-             *
-             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
              *
              *     DEADLINE_EXCEEDED: The request took too long. Please try again.
              */
@@ -5208,7 +8697,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "BUSY" | "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -5323,6 +8812,8 @@ export interface operations {
             /**
              * @description ACCESS_TOKEN_MISSING: No token provided!
              *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             *
              *     MODERATOR_OR_ADMIN_REQUIRED: Require Moderator or Admin Role!
              */
             403: {
@@ -5339,7 +8830,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "MODERATOR_OR_ADMIN_REQUIRED";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED" | "MODERATOR_OR_ADMIN_REQUIRED";
                     };
                 };
             };
@@ -5481,7 +8972,7 @@ export interface operations {
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     REAUTHENTICATION_REQUIRED: Please confirm your password and try again.
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
             401: {
                 headers: {
@@ -5504,6 +8995,8 @@ export interface operations {
             /**
              * @description ACCESS_TOKEN_MISSING: No token provided!
              *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             *
              *     ADMIN_REQUIRED: Require Admin Role!
              */
             403: {
@@ -5520,7 +9013,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED" | "ADMIN_REQUIRED";
                     };
                 };
             };
@@ -5718,7 +9211,7 @@ export interface operations {
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     REAUTHENTICATION_REQUIRED: Please confirm your password and try again.
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
             401: {
                 headers: {
@@ -5741,6 +9234,8 @@ export interface operations {
             /**
              * @description ACCESS_TOKEN_MISSING: No token provided!
              *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             *
              *     ADMIN_REQUIRED: Require Admin Role!
              */
             403: {
@@ -5757,7 +9252,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED" | "ADMIN_REQUIRED";
                     };
                 };
             };
@@ -5826,6 +9321,189 @@ export interface operations {
                         message: string;
                         /** @enum {string} */
                         code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    deleteUsersIdFactors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description a whole number above 0
+                 * @example 1
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example The second factors were removed, and the sessions were ended.
+                         * @enum {string}
+                         */
+                        message: "The second factors were removed, and the sessions were ended.";
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             *
+             *     ADMIN_REQUIRED: Require Admin Role!
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED" | "ADMIN_REQUIRED";
+                    };
+                };
+            };
+            /** @description USER_NOT_FOUND: User Not found. */
+            404: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "USER_NOT_FOUND";
                     };
                 };
             };
@@ -5971,6 +9649,8 @@ export interface operations {
             /**
              * @description ACCESS_TOKEN_MISSING: No token provided!
              *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             *
              *     ADMIN_REQUIRED: Require Admin Role!
              */
             403: {
@@ -5987,7 +9667,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED" | "ADMIN_REQUIRED";
                     };
                 };
             };
@@ -6197,7 +9877,7 @@ export interface operations {
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     REAUTHENTICATION_REQUIRED: Please confirm your password and try again.
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
             401: {
                 headers: {
@@ -6220,6 +9900,8 @@ export interface operations {
             /**
              * @description ACCESS_TOKEN_MISSING: No token provided!
              *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             *
              *     ADMIN_REQUIRED: Require Admin Role!
              */
             403: {
@@ -6236,7 +9918,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED" | "ADMIN_REQUIRED";
                     };
                 };
             };
@@ -6429,7 +10111,7 @@ export interface operations {
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     REAUTHENTICATION_REQUIRED: Please confirm your password and try again.
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
             401: {
                 headers: {
@@ -6452,6 +10134,8 @@ export interface operations {
             /**
              * @description ACCESS_TOKEN_MISSING: No token provided!
              *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             *
              *     ADMIN_REQUIRED: Require Admin Role!
              */
             403: {
@@ -6468,7 +10152,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING" | "ADMIN_REQUIRED";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED" | "ADMIN_REQUIRED";
                     };
                 };
             };

@@ -92,11 +92,12 @@ export const RequestOptions = Type.Object({
   userVerification: Required
 })
 
+const name = {
+  minLength: 1, maxLength: 64, description: 'a string of 1 to 64 characters', examples: ['Work laptop']
+}
+
 /** A name that a user gives to a passkey. */
-export const PasskeyName = Type.String({
-  pattern: WELL_FORMED.replace('^', '^(?=.*\\S)'),
-  minLength: 1,
-  maxLength: 64,
-  description: 'a string of 1 to 64 characters, not only spaces',
-  examples: ['Work laptop']
-})
+export const PasskeyName = Type.String({ ...name, pattern: WELL_FORMED })
+
+/** The same in responses. Tools that check their examples compile patterns without the flag that WELL_FORMED needs. */
+export const StoredPasskeyName = Type.String({ ...name, pattern: '^[^\\u0000]*$' })

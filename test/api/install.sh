@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what npm run test:api needs: linters and a proxy for the description, the packages of the example client, and
-# Chromium from Debian's packages if it is missing.
+# from Debian's packages, if they are missing, Chromium and oathtool, which makes the codes of authenticator apps.
 set -euo pipefail
 
 for folder in test/api examples/client; do
@@ -10,10 +10,14 @@ for folder in test/api examples/client; do
   fi
 done
 
-command -v chromium > /dev/null && exit 0
+missing=()
+for package in chromium oathtool; do
+  command -v "$package" > /dev/null || missing+=("$package")
+done
+[ "${#missing[@]}" -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ]; then
-  echo 'Missing: chromium. Install it, or run this as root on Debian.' >&2
+  echo "Missing: ${missing[*]}. Install them, or run this as root on Debian." >&2
   exit 1
 fi
 apt-get update -q
-DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium
+DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"

@@ -5,6 +5,8 @@ import { type AddressInfo, createServer } from 'node:net'
 import { test, type Test } from 'tap'
 import { roles } from '../../src/access.ts'
 import { PASSWORD, type SignedIn } from '../support/app.ts'
+import { Authenticator } from '../support/authenticator.ts'
+import { codeOf, type CreationOptions, FACTOR_SETTINGS, stepBegun } from '../support/factors.ts'
 import { startMailServer } from '../support/mail-server.ts'
 import { readLetter } from '../support/mailbox.ts'
 import { MAIL_SETTINGS } from '../support/mails.ts'
@@ -50,8 +52,8 @@ async function startProxy (t: Test, file: string, origin: string): Promise<strin
 
 test('every response is as the description says', async t => {
   const mail = await startMailServer(t)
-  const { file, origin, signUp, app } = await startDescribed(t, {
-    ...MAIL_SETTINGS, MAIL_URL: mail.url, MAIL_RECIPIENT_LIMIT: 0, SIGNUP_ROLES: [...roles]
+  const { file, origin, signUp, app, sql } = await startDescribed(t, {
+    ...MAIL_SETTINGS, ...FACTOR_SETTINGS, MAIL_URL: mail.url, MAIL_RECIPIENT_LIMIT: 0, SIGNUP_ROLES: [...roles]
   })
   const proxy = await startProxy(t, file, origin)
   const seen = new Set<string>()
@@ -70,7 +72,7 @@ test('every response is as the description says', async t => {
     const of = (side: string) => violationsOf(response).filter(({ location }) => location[0] === side)
       .map(({ location, message }) => `${location.join('.')}: ${message}`)
     t.strictSame(of('response'), [], `${method} ${path} ${response.status}`)
-    const route = path.replace(/\/\d+/, '/:id').replace(/\/sessions\/.*/, '/sessions/:id').replace(/\?.*/, '')
+    const route = path.replace(/\/\d+/, '/:id').replace(/\/(sessions|passkeys)\/.*-.*/, '/$1/:id').replace(/\?.*/, '')
     seen.add(`${method} ${route} ${response.status}`)
     return { status: response.status, body: (text.startsWith('{') ? JSON.parse(text) : text) as Body, request: of('request') }
   }
@@ -162,6 +164,59 @@ test('every response is as the description says', async t => {
   await good(400, 'POST', '/api/auth/password/reset', { body: { email: former, code: '000000', newPassword: PASSWORD } })
   const admin = await signIn('amy')
   await good(202, 'POST', `/api/users/${admin.id}/password-reset`, { token: admin.accessToken })
+
+  // Second factors.
+  await stepBegun(t)
+  await signUp('tom')
+  await sql('UPDATE users SET email_verified_at = now() WHERE username = \'tom\'')
+  const { id, accessToken: first } = await signIn('tom')
+  await good(409, 'POST', '/api/users/me/recovery-codes', { token: first })
+  const { secret } = await good<{ secret: string }>(201, 'POST', '/api/users/me/totp', { token: first })
+  await good(400, 'PUT', '/api/users/me/totp', { token: first, body: { code: codeOf(secret, 2) } })
+  const tom = await good<{ accessToken: string }>(200, 'PUT', '/api/users/me/totp', {
+    token: first, body: { code: codeOf(secret, -1) }
+  })
+  const asTom = async <Body = Record<string, unknown>> (status: number, method: string, path: string, body?: object) =>
+    await good<Body>(status, method, path, { token: tom.accessToken, ...body && { body } })
+  await asTom(200, 'GET', '/api/users/me/factors')
+  const { recoveryCodes: [code = '', ...codes] } =
+    await asTom<{ recoveryCodes: string[] }>(201, 'POST', '/api/users/me/recovery-codes')
+  const { challenge } = await good<{ challenge: string }>(401, 'POST', '/api/auth/signin', {
+    body: { username: 'tom', password: PASSWORD }
+  })
+  await good(401, 'POST', '/api/auth/signin/second-factor', { body: { challenge, code: '000000' } })
+  await good(200, 'POST', '/api/auth/signin/second-factor', { body: { challenge, code: codeOf(secret) } })
+  await good(401, 'POST', '/api/auth/signin/second-factor', { body: { challenge, code } })
+  await asTom(401, 'POST', '/api/auth/reauthenticate', { password: PASSWORD })
+  await asTom(401, 'POST', '/api/auth/reauthenticate', { code: '000000' })
+  await asTom(200, 'POST', '/api/auth/reauthenticate', { code })
+  const authenticator = new Authenticator()
+  const options = await asTom<CreationOptions>(200, 'POST', '/api/users/me/passkeys/options')
+  const response = authenticator.create(options)
+  const passkey = await asTom<{ id: string }>(201, 'POST', '/api/users/me/passkeys', { response, name: 'Work laptop' })
+  await asTom(401, 'POST', '/api/users/me/passkeys', { response })
+  await asTom(400, 'POST', '/api/users/me/passkeys', { response: authenticator.create(options, { isUserVerified: false }) })
+  await asTom(200, 'GET', '/api/users/me/passkeys')
+  await asTom(200, 'PATCH', `/api/users/me/passkeys/${passkey.id}`, { name: 'Old laptop' })
+  await asTom(404, 'PATCH', '/api/users/me/passkeys/00000000-0000-7000-8000-000000000000', { name: 'Old laptop' })
+  const request = await good<{ challenge: string }>(200, 'POST', '/api/auth/signin/passkey/options')
+  const assertion = authenticator.get(request.challenge)
+  await good(200, 'POST', '/api/auth/signin/passkey', { body: { response: assertion } })
+  await good(401, 'POST', '/api/auth/signin/passkey', { body: { response: assertion } })
+  const renewal = await asTom<{ challenge: string }>(200, 'POST', '/api/auth/reauthenticate/options')
+  await asTom(200, 'POST', '/api/auth/reauthenticate', { passkey: authenticator.get(renewal.challenge) })
+  await asTom(200, 'DELETE', `/api/users/me/passkeys/${passkey.id}`)
+  await asTom(404, 'DELETE', `/api/users/me/passkeys/${passkey.id}`)
+  await good(200, 'POST', '/api/auth/password/forgot', { body: { email: 'tom@example.com' } })
+  // Among notices, which may overtake each other.
+  const link = await until('the link', () =>
+    mail.mails.filter(({ to }) => to.includes('tom@example.com')).map(letter => readLetter(letter).token).find(Boolean))
+  const reset = { token: link, newPassword: PASSWORD }
+  await good(401, 'POST', '/api/auth/password/reset', { body: reset })
+  await asTom(200, 'DELETE', '/api/users/me/totp')
+  await asTom(404, 'DELETE', '/api/users/me/totp')
+  t.equal(codes.length, 9)
+  await good(200, 'DELETE', `/api/users/${id}/factors`, { token: admin.accessToken })
 
   // Responses to requests that are not as described are as described.
   t.match(await send({ method: 'GET', path: '/api/test/user' }), { status: 403, request: [/^request/] })

@@ -16,7 +16,7 @@ test('the response to the preflight of an allowed origin says what the page may 
   t.equal(response.statusCode, 204)
   t.equal(response.headers['access-control-allow-origin'], origin)
   t.equal(response.headers['access-control-allow-headers'], 'x-access-token, authorization, origin, content-type, accept')
-  t.equal(response.headers['access-control-allow-methods'], 'GET, HEAD, POST, PUT, DELETE')
+  t.equal(response.headers['access-control-allow-methods'], 'GET, HEAD, POST, PUT, PATCH, DELETE')
   t.equal(response.headers['access-control-max-age'], '600')
   t.match(response.headers['x-request-id'], /^[0-9a-f-]{36}$/)
   t.equal(response.headers['x-content-type-options'], 'nosniff')

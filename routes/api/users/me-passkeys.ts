@@ -4,7 +4,7 @@ import { perMinute } from '../../../plugins/rate-limits.ts'
 import { deletePasskey, insertPasskey, passkeysOf, renamePasskey } from '../../../sql/passkeys.ts'
 import { userById } from '../../../sql/users.ts'
 import { AccessToken, Message, Time, Uuid } from '../../../src/api/fields.ts'
-import { CreationOptions, PasskeyName, Registration } from '../../../src/api/passkeys.ts'
+import { CreationOptions, PasskeyName, Registration, StoredPasskeyName } from '../../../src/api/passkeys.ts'
 import { RecoveryCodes } from '../../../src/api/recovery-codes.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
@@ -19,7 +19,7 @@ const params = Type.Object({ id: Uuid('the id of a passkey') })
 
 const Passkey = Type.Object({
   ...params.properties,
-  name: PasskeyName,
+  name: StoredPasskeyName,
   created: Time,
   lastUsed: Type.Union([Time, Type.Null()], { description: 'to within a day' })
 })
@@ -63,7 +63,7 @@ export default (async (fastify, { config }) => {
       response: {
         201: Type.Object({
           id: params.properties.id,
-          name: PasskeyName,
+          name: StoredPasskeyName,
           accessToken: AccessToken,
           recoveryCodes: Type.Optional(RecoveryCodes)
         })
