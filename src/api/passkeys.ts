@@ -1,5 +1,4 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { WELL_FORMED } from './fields.ts'
 
 // What WebAuthn sends and receives as JSON (WebAuthn Level 3 §5.1). Browsers return more fields than these, and future
 // ones will add some, so that unknown fields of the two responses are ignored.
@@ -92,11 +91,11 @@ export const RequestOptions = Type.Object({
   userVerification: Required
 })
 
-/** A name that a user gives to a passkey. */
+/** A name that a user gives to a passkey. A line, since mails show it: further ones could look like parts of the mail. */
 export const PasskeyName = Type.String({
-  pattern: WELL_FORMED,
+  pattern: '^[^\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}]*$',
   minLength: 1,
   maxLength: 64,
-  description: 'a string of 1 to 64 characters',
+  description: 'a line of 1 to 64 characters',
   examples: ['Work laptop']
 })
