@@ -91,7 +91,7 @@ export const RequestOptions = Type.Object({
   userVerification: Required
 })
 
-/** A name that a user gives to a passkey. A line, since mails show it: further ones could look like parts of the mail. */
+/** A name that a user gives to a passkey: a single line, because mails show it. */
 export const PasskeyName = Type.String({
   pattern: '^[^\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}]*$',
   minLength: 1,

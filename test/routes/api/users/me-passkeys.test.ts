@@ -4,7 +4,9 @@ import { Authenticator, ORIGIN } from '../../../support/authenticator.ts'
 import {
   CHALLENGE_INVALID, claimsOf, NO_PASSKEY, NOT_FRESH, notConfigured, passkeyInvalid, passkeysExceeded, TOKEN_INVALID
 } from '../../../support/factor-errors.ts'
-import { type CreationOptions, enrolPasskey, FACTOR_SETTINGS, signUpWithPasskey, signUpWithTotp } from '../../../support/factors.ts'
+import {
+  type CreationOptions, type EnrolledPasskey, enrolPasskey, FACTOR_SETTINGS, signUpWithPasskey, signUpWithTotp
+} from '../../../support/factors.ts'
 import { openMailbox } from '../../../support/mailbox.ts'
 import { shareApp } from '../../../support/shared-app.ts'
 
@@ -50,7 +52,7 @@ test('the first passkey gives recovery codes; the session is fresh by it, and ev
   const other = await service.signIn('ada')
   const authenticator = new Authenticator()
   const response = await register(service, accessToken, authenticator.create(await optionsOf(service, accessToken)), 'Desk 🔑')
-  const { id, accessToken: renewed, recoveryCodes } = response.json<{ id: string, accessToken: string, recoveryCodes: string[] }>()
+  const { id, accessToken: renewed, recoveryCodes = [] } = response.json<EnrolledPasskey>()
   t.strictSame([response.status, response.body], [201, { id, name: 'Desk 🔑', accessToken: renewed, recoveryCodes }])
   t.equal(new Set(recoveryCodes).size, 10)
   t.match(claimsOf(renewed), { amr: ['pwd', 'hwk', 'mfa'], sid: claimsOf(accessToken)['sid'] })
@@ -174,10 +176,12 @@ test('passkeys are listed, oldest first, renamed and removed', async t => {
   t.strictSame([renamed.status, renamed.body], [200, { message: 'The passkey was renamed.' }])
   const list = async () => (await service.as(accessToken, 'GET', PATH)).json<{ passkeys: Array<{ created: string }> }>()
   const [one, two] = (await list()).passkeys.map(({ created }) => new Date(created).toISOString())
-  t.strictSame(await list(), { passkeys: [
-    { id: known.id, name: 'iCloud Keychain', created: one, lastUsed: null },
-    { id: unknown.id, name: 'Key on the desk', created: two, lastUsed: null }
-  ] })
+  t.strictSame(await list(), {
+    passkeys: [
+      { id: known.id, name: 'iCloud Keychain', created: one, lastUsed: null },
+      { id: unknown.id, name: 'Key on the desk', created: two, lastUsed: null }
+    ]
+  })
   const removed = await service.as(accessToken, 'DELETE', `${PATH}/${known.id}`)
   t.strictSame([removed.status, removed.body], [200, { message: 'The passkey was removed.' }])
   for (const response of [await rename(known.id, 'x'), await service.as(accessToken, 'DELETE', `${PATH}/${UNKNOWN}`)]) {

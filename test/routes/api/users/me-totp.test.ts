@@ -108,7 +108,9 @@ test('another app replaces the current one, and makes new recovery codes', async
   const first = await signUpWithTotp(service, 'ada')
   const second = await enrolTotp(service, first.accessToken)
   const [old = '', fresh = ''] = [first.recoveryCodes[0], second.recoveryCodes[0]]
-  for (const [code, status] of [[codeOf(first.secret), 401], [old, 401], [codeOf(second.secret), 200], [fresh, 200]] as const) {
+  for (const [code, status] of [
+    [codeOf(first.secret), 401], [old, 401], [codeOf(second.secret), 200], [fresh, 200]
+  ] as const) {
     t.equal((await finish(service, await challengeOf(service, 'ada'), { code })).status, status)
   }
 })
@@ -117,7 +119,8 @@ test('the app can be removed, which ends the other sessions and voids the recove
   const service = await shareApp(t, FACTOR_SETTINGS)
   await stepBegun(t)
   const { accessToken, secret } = await signUpWithTotp(service, 'ada')
-  const other = (await finish(service, await challengeOf(service, 'ada'), { code: codeOf(secret) })).json<{ accessToken: string }>()
+  const finished = await finish(service, await challengeOf(service, 'ada'), { code: codeOf(secret) })
+  const other = finished.json<{ accessToken: string }>()
   const response = await service.as(accessToken, 'DELETE', PATH)
   t.strictSame([response.status, response.body], [200, { message: 'The authenticator app was removed.' }])
   t.strictSame(await factors(service, accessToken), NONE)
