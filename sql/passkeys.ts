@@ -49,10 +49,10 @@ export const takePasskeyChallenge = statement({
   })
 })
 
-/** Records the signature counter of a passkey. Returns no row if the passkey was removed since. */
+/** Records a use of a passkey, with its signature counter. Returns no row if the passkey was removed since. */
 export const usePasskey = statement({
   name: 'use_passkey',
-  text: `UPDATE credentials SET data = jsonb_set(data, '{counter}', to_jsonb($3::bigint))
+  text: `UPDATE credentials SET data = jsonb_set(data, '{counter}', to_jsonb($3::bigint)), last_used_at = now()
     WHERE user_id = $1::bigint AND id = $2::uuid AND kind = 'passkey' RETURNING id AS "credentialId", version`,
   values: ({ userId, credentialId }: Pick<CredentialVersion, 'userId' | 'credentialId'>, counter: number) =>
     [userId, credentialId, counter],
@@ -95,9 +95,9 @@ export const insertPasskey = statement({
   name: 'insert_passkey',
   text: `INSERT INTO credentials (user_id, kind, data) SELECT $1::bigint, 'passkey', $2::jsonb
     WHERE NOT EXISTS (SELECT FROM credentials WHERE kind = 'passkey' AND data ->> 'id' = $2::jsonb ->> 'id')
-    RETURNING id AS "credentialId", version, created_at AS "createdAt"`,
+    RETURNING id AS "credentialId", version`,
   values: (userId: number, data: PasskeyData) => [userId, data],
-  row: Type.Object({ credentialId: Type.String(), version: Type.Integer(), createdAt: Type.Date() })
+  row: Type.Object({ credentialId: Type.String(), version: Type.Integer() })
 })
 
 export const renamePasskey = statement({

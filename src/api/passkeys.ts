@@ -1,5 +1,4 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { WELL_FORMED } from './fields.ts'
 
 // What WebAuthn sends and receives as JSON (WebAuthn Level 3 §5.1). Browsers return more fields than these, and future
 // ones will add some, so that unknown fields of the two responses are ignored.
@@ -93,11 +92,11 @@ export const RequestOptions = Type.Object({
 })
 
 const name = {
-  minLength: 1, maxLength: 64, description: 'a string of 1 to 64 characters', examples: ['Work laptop']
+  minLength: 1, maxLength: 64, description: 'a line of 1 to 64 characters, not only spaces', examples: ['Work laptop']
 }
 
-/** A name that a user gives to a passkey. */
-export const PasskeyName = Type.String({ ...name, pattern: WELL_FORMED })
+/** A name that a user gives to a passkey: a single line, because mails show it. */
+export const PasskeyName = Type.String({ ...name, pattern: '^(?=.*\\S)[^\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}]*$' })
 
-/** The same in responses. Tools that check their examples compile patterns without the flag that WELL_FORMED needs. */
+/** The same in responses. Tools that check their examples compile patterns without the flag that the other needs. */
 export const StoredPasskeyName = Type.String({ ...name, pattern: '^[^\\u0000]*$' })

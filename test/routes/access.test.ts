@@ -4,7 +4,9 @@ import { buildApp } from '../../src/app.ts'
 import { type Access, type Role, roles } from '../../src/access.ts'
 import { catalogue, type ErrorCode } from '../../src/errors.ts'
 import { configOf, createDatabase, PASSWORD, signUpBody, startApp, type TestApp } from '../support/app.ts'
+import { Authenticator } from '../support/authenticator.ts'
 import { collectRoutes } from '../support/declared-routes.ts'
+import { FACTOR_SETTINGS } from '../support/factors.ts'
 import { MAIL_SETTINGS } from '../support/mails.ts'
 import { sessionEntry } from '../support/session.ts'
 
@@ -19,18 +21,28 @@ interface Target {
 }
 
 /** A service with every route. No server listens there, so no mail is sent. */
-const MAILING = { ...MAIL_SETTINGS, MAIL_URL: 'smtp://127.0.0.1:1' }
+const EVERYTHING = { ...MAIL_SETTINGS, ...FACTOR_SETTINGS, MAIL_URL: 'smtp://127.0.0.1:1' }
 
 type Row = [
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
   url: string,
   /** `status` is what a caller with access gets, if it is not 200 */
-  request?: (target: Target) => { url?: string, payload?: object, status?: number },
-  freshness?: 'fresh'
+  request?: ((target: Target) => { url?: string, payload?: object, status?: number }) | undefined,
+  requirements?: 'fresh' | 'enrolment' | 'fresh enrolment'
 ]
 
 // No mail has sent this token. That it is invalid is found after the access was granted.
 const unknownToken = (fields: object = {}) => () => ({ payload: { token: 'x', ...fields }, status: 400 })
+
+const passkey = new Authenticator()
+// No service has made this challenge.
+const assertion = passkey.get('x', { userHandle: 'x' })
+const created = passkey.create({ challenge: 'x', user: { id: 'x' } })
+const registration = { ...created, response: { ...created.response, clientDataJSON: 'AAAA' } }
+// No passkey has this id.
+const unknownPasskey = { url: '/api/users/me/passkeys/019ab0c4-7c00-7000-8000-000000000001', status: 404 }
+
+const REAUTHENTICATE = '/api/auth/reauthenticate'
 
 // The requests that a caller with access sends. Who has access is repeated here, not read from the routes.
 const MATRIX: Record<Access, Row[]> = {
@@ -52,6 +64,9 @@ const MATRIX: Record<Access, Row[]> = {
     ['POST', '/api/auth/password/reset', unknownToken({ newPassword: 'battery staple' })],
     ['POST', '/api/auth/signup', ({ name }) => ({ payload: signUpBody(`${name}x`) })],
     ['POST', '/api/auth/signin', ({ name }) => ({ payload: { username: name, password: PASSWORD } })],
+    ['POST', '/api/auth/signin/second-factor', () => ({ payload: { challenge: 'x', code: '123456' }, status: 401 })],
+    ['POST', '/api/auth/signin/passkey/options'],
+    ['POST', '/api/auth/signin/passkey', () => ({ payload: { response: assertion }, status: 401 })],
     ['POST', '/api/auth/refreshtoken', ({ refreshToken }) => ({ payload: { refreshToken } })],
     ['POST', '/api/auth/signout', ({ refreshToken }) => ({ payload: { refreshToken } })]
   ],
@@ -60,8 +75,19 @@ const MATRIX: Record<Access, Row[]> = {
     ['POST', '/api/auth/signout/all'],
     ['GET', '/api/auth/sessions'],
     ['DELETE', '/api/auth/sessions/:id'],
-    ['GET', '/api/users/me'],
-    ['POST', '/api/auth/reauthenticate', () => ({ payload: { password: PASSWORD } })],
+    ['GET', '/api/users/me', undefined, 'enrolment'],
+    ['POST', REAUTHENTICATE, () => ({ payload: { password: PASSWORD } }), 'enrolment'],
+    ['POST', '/api/auth/reauthenticate/options', undefined, 'enrolment'],
+    ['GET', '/api/users/me/factors', undefined, 'enrolment'],
+    ['POST', '/api/users/me/totp', () => ({ status: 201 }), 'fresh enrolment'],
+    ['PUT', '/api/users/me/totp', () => ({ payload: { code: '123456' }, status: 400 }), 'fresh enrolment'],
+    ['DELETE', '/api/users/me/totp', () => ({ status: 404 }), 'fresh'],
+    ['POST', '/api/users/me/recovery-codes', () => ({ status: 409 }), 'fresh'],
+    ['GET', '/api/users/me/passkeys', undefined, 'enrolment'],
+    ['POST', '/api/users/me/passkeys/options', undefined, 'fresh enrolment'],
+    ['POST', '/api/users/me/passkeys', () => ({ payload: { response: registration }, status: 400 }), 'fresh enrolment'],
+    ['PATCH', '/api/users/me/passkeys/:id', () => ({ ...unknownPasskey, payload: { name: 'x' } }), 'fresh'],
+    ['DELETE', '/api/users/me/passkeys/:id', () => unknownPasskey, 'fresh'],
     ['PUT', '/api/users/me/password', () => ({ payload: { currentPassword: PASSWORD, newPassword: 'battery staple' } })],
     ['PUT', '/api/users/me/email', ({ name }) => ({ payload: { email: `${name}@new.example.com` }, status: 202 }), 'fresh'],
     ['DELETE', '/api/users/me', () => ({ payload: { password: PASSWORD } }), 'fresh']
@@ -74,6 +100,7 @@ const MATRIX: Record<Access, Row[]> = {
     ['PUT', '/api/users/:id/disabled', ({ id }) => ({ url: `/api/users/${id}/disabled`, payload: { disabled: true } }), 'fresh'],
     ['POST', '/api/users/:id/password-reset', ({ id }) => ({ url: `/api/users/${id}/password-reset`, status: 202 })],
     ['DELETE', '/api/users/:id/sessions', ({ id }) => ({ url: `/api/users/${id}/sessions` }), 'fresh'],
+    ['DELETE', '/api/users/:id/factors', ({ id }) => ({ url: `/api/users/${id}/factors` }), 'fresh'],
     ['DELETE', '/api/users/:id', ({ id }) => ({ url: `/api/users/${id}` }), 'fresh']
   ],
   'moderator or admin': [
@@ -84,22 +111,23 @@ const MATRIX: Record<Access, Row[]> = {
 
 const CALLERS = [
   'none', 'garbage', 'expired', 'user', 'moderator', 'admin', 'all roles', 'stale user', 'stale', 'signed out', 'disabled',
-  'deleted', 'another key'
+  'deleted', 'another key', 'without the second factor', 'enrolment only'
 ] as const
 
 type Caller = typeof CALLERS[number]
 
 /** The outcome of a cell: 200, or the error. */
-function expected (access: Access, freshness: Row[3], caller: Caller): 200 | ErrorCode {
+function expected (access: Access, requirements: Row[3], caller: Caller): 200 | ErrorCode {
   if (access === 'public') return 200
   switch (caller) {
     case 'none': return 'ACCESS_TOKEN_MISSING'
     case 'expired': return 'ACCESS_TOKEN_EXPIRED'
     case 'garbage': case 'signed out': case 'disabled': case 'deleted': case 'another key': return 'ACCESS_TOKEN_INVALID'
-    case 'stale user': case 'stale': {
-      const outcome = expectedByRole(access, caller === 'stale' ? 'all roles' : 'user')
-      return outcome === 200 && freshness ? 'REAUTHENTICATION_REQUIRED' : outcome
+    case 'stale user': case 'stale': case 'without the second factor': {
+      const outcome = expectedByRole(access, caller === 'stale user' ? 'user' : 'all roles')
+      return outcome === 200 && requirements?.startsWith('fresh') ? 'REAUTHENTICATION_REQUIRED' : outcome
     }
+    case 'enrolment only': return requirements?.endsWith('enrolment') ? 200 : 'SECOND_FACTOR_ENROLMENT_REQUIRED'
     case 'user': case 'moderator': case 'admin': case 'all roles': return expectedByRole(access, caller)
   }
 }
@@ -157,6 +185,12 @@ async function createCaller (
     'all roles': () => accessToken,
     'stale user': stale,
     stale,
+    async 'without the second factor' () {
+      await service.sql('INSERT INTO credentials (user_id, kind, data) VALUES ($1, $2, $3)',
+        [id, 'totp', { secret: '', lastStep: 0 }])
+      return accessToken
+    },
+    'enrolment only': () => accessToken,
     async 'signed out' () {
       await service.post('/api/auth/signout', { refreshToken })
       return accessToken
@@ -177,21 +211,25 @@ async function createCaller (
   return { headers: caller === 'none' ? {} : { 'x-access-token': await tokens[caller]() }, sessionId }
 }
 
-test('every route has a row in the matrix, with the access and the freshness that it declares', async t => {
+test('every route has a row in the matrix, with the access and the further requirements that it declares', async t => {
   const url = await createDatabase(t)
-  const { app, routes: declared } = await collectRoutes(async () => await buildApp(configOf(url, { ...MAILING, LOG_LEVEL: 'silent' })))
+  const { app, routes: declared } = await collectRoutes(async () => await buildApp(configOf(url, { ...EVERYTHING, LOG_LEVEL: 'silent' })))
   await app.close()
   // CORS's route for preflights belongs to a package.
   const found = declared.filter(({ file }) => file !== 'elsewhere')
-    .map(({ method, url, config }) =>
-      `${String(method)} ${url.replace(/(.)\/$/, '$1')} ${String(config?.access)}${config?.freshness ? ' fresh' : ''}`)
-  const listed = Object.entries(MATRIX).flatMap(([access, rows]) => rows.map(([method, url, , freshness]) =>
-    `${method} ${url} ${access}${freshness ? ' fresh' : ''}`))
+    .map(({ method, url, config }) => [
+      method, url.replace(/(.)\/$/, '$1'), config?.access, ...config?.freshness ? ['fresh'] : [],
+      ...config?.enrolment ? ['enrolment'] : []
+    ].join(' '))
+  const listed = Object.entries(MATRIX).flatMap(([access, rows]) => rows.map(([method, url, , requirements]) =>
+    [method, url, access, ...requirements === undefined ? [] : [requirements]].join(' ')))
   t.strictSame([...new Set(found)].sort(), listed.sort())
 })
 
 test('every route admits exactly the callers that its access names', async t => {
-  const service = await startApp(t, { ...MAILING, RATE_LIMIT_EMAIL: 0 })
+  const settings = { ...EVERYTHING, RATE_LIMIT_EMAIL: 0 }
+  const service = await startApp(t, settings)
+  const strict = await startApp(t, { ...settings, DATABASE_URL: service.url, SECOND_FACTOR: 'everybody' })
   await service.signUp('root', ['admin'])
   let count = 0
   const createCell = async (caller: Caller) => ({
@@ -203,15 +241,18 @@ test('every route admits exactly the callers that its access names', async t => 
   for (const caller of CALLERS) rejected.set(caller, await createCell(caller))
 
   for (const [access, rows] of Object.entries(MATRIX) as Array<[Access, Row[]]>) {
-    for (const [method, pattern, request, freshness] of rows) {
+    for (const [method, pattern, request, requirements] of rows) {
       for (const caller of CALLERS) {
-        const outcome = expected(access, freshness, caller)
+        const outcome = expected(access, requirements, caller)
         const reused = outcome === 200 ? undefined : rejected.get(caller)
         const { target, headers, sessionId } = reused ?? await createCell(caller)
         const { url = pattern.replace(':id', sessionId), payload, status: granted = 200 } = request?.(target) ?? {}
-        const response = await service.app.inject({ method, url, headers, ...payload && { payload } })
+        const { app } = caller === 'enrolment only' ? strict : service
+        const response = await app.inject({ method, url, headers, ...payload && { payload } })
         const title = `${method} ${pattern} for ${caller}`
-        if (outcome === 200) {
+        if (pattern === REAUTHENTICATE && caller === 'without the second factor') {
+          t.match([response.statusCode, response.json()], [401, { code: 'SECOND_FACTOR_REQUIRED' }], title)
+        } else if (outcome === 200) {
           t.equal(response.statusCode, granted, title)
         } else {
           const { status, message } = catalogue[outcome]

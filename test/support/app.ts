@@ -54,7 +54,9 @@ export interface TestApp {
   post (path: string, payload: unknown, headers?: Record<string, string>): ReturnType<typeof inject>
   get (path: string, headers?: Record<string, string>): ReturnType<typeof inject>
   /** Sends a request with an access token, and a JSON body if there is one. */
-  as (token: string, method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, payload?: object): ReturnType<typeof inject>
+  as (
+    token: string, method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, payload?: object
+  ): ReturnType<typeof inject>
   signUp (name: string, roles?: string[]): Promise<void>
   signIn (name: string): Promise<SignedIn>
   sql<Row extends pg.QueryResultRow> (text: string, values?: unknown[]): Promise<Row[]>
