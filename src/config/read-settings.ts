@@ -59,7 +59,7 @@ export function readSettings (env: Record<string, string | undefined>): Settings
   if (values['EMAIL_VERIFICATION'] === 'required' && values['MAIL_URL'] === undefined) {
     faults.push('MAIL_URL must be set if EMAIL_VERIFICATION is required')
   }
-  if (!development) faults.push(...factorFaults(env))
+  if (!development && faults.length === 0) faults.push(...factorFaults(env))
   if (development) faults.push(...developmentFaults(env))
   if (faults.length > 0) throw new ConfigError(faults)
   return Value.Decode(settings, values)

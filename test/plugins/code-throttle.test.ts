@@ -2,7 +2,7 @@ import { test } from 'tap'
 import { PASSWORD, startApp, type TestApp } from '../support/app.ts'
 import { FACTOR_INVALID, PASSWORD_INVALID, THROTTLED } from '../support/factor-errors.ts'
 import {
-  challengeOf, codeOf, FACTOR_SETTINGS, finish, signUpWithPasskey, signUpWithTotp, stepBegun
+  challengeOf, codeOf, enrolPasskey, FACTOR_SETTINGS, finish, signUpWithTotp, stepBegun
 } from '../support/factors.ts'
 import { openMailbox } from '../support/mailbox.ts'
 import { shareApp } from '../support/shared-app.ts'
@@ -10,6 +10,9 @@ import { shareApp } from '../support/shared-app.ts'
 // One count per user of wrong passwords, codes of authenticator apps, recovery codes and codes of mails.
 
 const SETTINGS = { ...FACTOR_SETTINGS, SIGNIN_MAX_FAILURES: 4 }
+
+/** A code that no app shows. */
+const WRONG = '12345'
 
 const WRONG_RECOVERY_CODE = 'aaaaa-aaaaa-aaaaa-aaaaa-aaaaa-a'
 
@@ -30,7 +33,7 @@ async function challengesOf (service: TestApp, count: number): Promise<string[]>
 async function guessAt (service: TestApp, challenges: string[]): Promise<number[]> {
   const statuses = []
   for (const challenge of challenges) {
-    statuses.push((await finish(service, challenge, { code: WRONG_RECOVERY_CODE })).status)
+    statuses.push((await finish(service, challenge, { code: WRONG })).status)
   }
   return statuses
 }
@@ -44,14 +47,14 @@ test('wrong codes of every kind, of every challenge, session and route, add up t
   const [one, two] = [await challengeOf(service, 'ada'), await challengeOf(service, 'ada')]
   const reauthenticate = async (token: string, code: string) => await service.as(token, 'POST', '/api/auth/reauthenticate', { code })
   for (const { status, body } of [
-    await finish(service, one, { code: '000000' }),
     await finish(service, two, { code: WRONG_RECOVERY_CODE }),
-    await reauthenticate(accessToken, '000000'),
-    await reauthenticate(other.accessToken, WRONG_RECOVERY_CODE)
+    await reauthenticate(other.accessToken, WRONG_RECOVERY_CODE),
+    await finish(service, one, { code: WRONG }),
+    await reauthenticate(accessToken, WRONG)
   ]) t.strictSame([status, body], [401, FACTOR_INVALID])
   for (const response of [
-    await finish(service, one, { code: '000000' }), await finish(service, two, { code: '000000' }),
-    await reauthenticate(accessToken, '000000'), await reauthenticate(other.accessToken, '000000')
+    await finish(service, one, { code: WRONG }), await finish(service, two, { code: WRONG }),
+    await reauthenticate(accessToken, WRONG), await reauthenticate(other.accessToken, WRONG)
   ]) {
     t.strictSame([response.status, response.body, response.headers['retry-after']], [429, THROTTLED, '30'])
   }
@@ -125,15 +128,19 @@ test('codes cannot be guessed by signing in again: each challenge costs a right 
   t.strictSame(await guess(service, 2), [401, 429])
 })
 
-test('during a delay even the right code is rejected, without being used up; passkeys are accepted', async t => {
+test('during a delay even the right code of the app is rejected, and not used up; other factors are accepted', async t => {
   const service = await shareApp(t, SETTINGS)
-  const { authenticator, recoveryCodes: [code = ''] = [] } = await signUpWithPasskey(service, 'ada')
+  await stepBegun(t)
+  const { accessToken, secret, recoveryCodes: [recoveryCode = ''] } = await signUpWithTotp(service, 'ada')
+  const { authenticator } = await enrolPasskey(service, accessToken)
   await guess(service, 4)
+  const code = codeOf(secret)
   const throttled = await finish(service, await challengeOf(service, 'ada'), { code })
   t.strictSame([throttled.status, throttled.body], [429, THROTTLED])
   const challenge = await challengeOf(service, 'ada')
   t.equal((await finish(service, challenge, { passkey: authenticator.get(challenge) })).status, 200)
-  t.strictSame(await guess(service, 1), [429], 'a passkey does not forgive the guesses of codes')
+  t.equal((await finish(service, await challengeOf(service, 'ada'), { code: recoveryCode })).status, 200)
+  t.strictSame(await guess(service, 1), [429], 'neither forgives the guesses of codes')
   await later(service, 30)
   t.equal((await finish(service, await challengeOf(service, 'ada'), { code })).status, 200)
 })
@@ -144,7 +151,7 @@ test('of 40 parallel guesses at two instances, as many are verified as the setti
   await signUpWithTotp(service, 'ada')
   const challenges = await Promise.all(Array.from({ length: 40 }, async () => await challengeOf(service, 'ada')))
   const responses = await Promise.all(challenges.map(async (challenge, index) =>
-    await finish(index % 2 === 0 ? service : other, challenge, { code: WRONG_RECOVERY_CODE })))
+    await finish(index % 2 === 0 ? service : other, challenge, { code: WRONG })))
   t.equal(responses.filter(({ status }) => status === 401).length, 4)
   t.equal(responses.filter(({ status }) => status === 429).length, 36)
 })

@@ -206,7 +206,7 @@ test('a name has 1 to 64 characters, and no line breaks, since mails show it', a
   for (const [index, name] of names.entries()) {
     const response = await service.as(accessToken, 'PATCH', `${PATH}/${id}`, { name })
     t.strictSame([response.status, response.body],
-      [400, { message: 'name must be a line of 1 to 64 characters', code: 'VALIDATION_FAILED' }], `name ${index}`)
+      [400, { message: 'name must be a line of 1 to 64 characters, not only spaces', code: 'VALIDATION_FAILED' }], `name ${index}`)
   }
   t.equal((await service.as(accessToken, 'PATCH', `${PATH}/${id}`, { name: '👩‍👧 Schlüssel' })).status, 200)
 })
