@@ -109,7 +109,8 @@ test('a challenge belongs to its session, its user and its ceremony', async t =>
     (await optionsOf(service, other.accessToken)).challenge, (await optionsOf(service, eve.accessToken)).challenge,
     await challengeOf(service, 'ada'), anonymous.challenge, registration.challenge, 'own'
   ]) {
-    t.strictSame((await renew(service, accessToken, { passkey: authenticator.get(challenge) })).outcome, [401, CHALLENGE_INVALID])
+    const { outcome } = await renew(service, accessToken, { passkey: authenticator.get(challenge) })
+    t.strictSame(outcome, [401, CHALLENGE_INVALID])
   }
   const { challenge } = await optionsOf(service, accessToken)
   for (const passkey of [
