@@ -6,7 +6,7 @@ import {
 import type { Queryable } from '../sql/database.ts'
 import { deleteTokens } from '../sql/email-tokens.ts'
 import { dropUndoMails } from '../sql/mails.ts'
-import { deleteSecondFactors, factorsOf } from '../sql/second-factors.ts'
+import { deleteLoneRecoveryCodes, deleteSecondFactors, factorsOf } from '../sql/second-factors.ts'
 import { endSessions } from '../sql/sessions.ts'
 import { changeEmail, verifyEmail } from '../sql/user-emails.ts'
 import type { PresentedFactor } from '../src/api/second-factor.ts'
@@ -135,6 +135,7 @@ export default fp(async function emailChanges (fastify) {
         // ones are kept, and the reset of the password requires one: an old mailbox alone gives no access.
         await transaction.query(deletePassword(user.id))
         await transaction.query(deleteSecondFactors(user.id, since))
+        await transaction.query(deleteLoneRecoveryCodes(user.id))
         const { id: userId, username, email: changed } = user
         await mail.queue(transaction, { kind: 'password-reset', recipient: email, userId, isLimited: false })
         await mail.queue(transaction, { kind: 'email-restored', recipient: changed, userId, data: { username } })

@@ -6,17 +6,19 @@ import { buildWith } from '../support/routes.ts'
 import { shareApp } from '../support/shared-app.ts'
 import { until } from '../support/wait.ts'
 
-test('a route whose freshness cannot be enforced prevents the start', async t => {
-  const build = async (access: 'public' | 'admin', freshness: unknown) => await buildWith(t, app => {
-    const config = { access, freshness: freshness as true }
-    app.route({ method: 'GET', url: '/fresh', config, handler: async () => 'fresh' })
+for (const flag of ['freshness', 'enrolment']) {
+  test(`a route whose ${flag} cannot be enforced prevents the start`, async t => {
+    const build = async (access: 'public' | 'admin', value: unknown) => await buildWith(t, app => {
+      app.route({ method: 'GET', url: '/fresh', config: { access, [flag]: value }, handler: async () => 'fresh' })
+    })
+    await t.rejects(build('public', true), { message: `Route GET /fresh is public, so it cannot declare ${flag}.` })
+    for (const value of [false, null, 'true', 600]) {
+      await t.rejects(build('admin', value),
+        { message: `Route GET /fresh declares the unknown ${flag} "${value}". Use true, or leave it out.` })
+    }
+    await t.resolves(build('admin', undefined))
   })
-  await t.rejects(build('public', true), { message: 'Route GET /fresh is public, so it cannot declare freshness.' })
-  for (const freshness of [false, null, 'true', 600]) {
-    await t.rejects(build('admin', freshness),
-      { message: `Route GET /fresh declares the unknown freshness "${freshness}". Use true, or leave it out.` })
-  }
-})
+}
 
 const required = { message: 'Please confirm that it is you and try again.', code: 'REAUTHENTICATION_REQUIRED' }
 const challenge = (within = 600) => `Bearer error="insufficient_user_authentication", max_age=${within}`

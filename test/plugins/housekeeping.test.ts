@@ -39,6 +39,14 @@ test('a counter that is taken back to 0 is deleted', async t => {
   t.strictSame(await service.sql('SELECT key FROM rate_limits'), [])
 })
 
+test('expired challenges are purged', async t => {
+  const service = await shareApp(t)
+  await service.sql(`INSERT INTO challenges (hash, type, expires_at) SELECT repeat(left(name, 1), 43), 'passkey-sign-in',
+    now() + make_interval(secs => seconds) FROM (VALUES ('a', -1), ('b', 0), ('c', 60)) AS given (name, seconds)`)
+  t.equal(await service.app.purge(), 2)
+  t.strictSame(await service.sql('SELECT left(hash, 1) AS name FROM challenges'), [{ name: 'c' }])
+})
+
 test('networks are purged 30 days after the last sign-in from them', async t => {
   const service = await shareApp(t)
   await service.signUp('alice')

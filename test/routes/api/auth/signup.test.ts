@@ -107,6 +107,34 @@ test('the token of an admin may assign any role; that of a moderator, an invalid
   t.strictSame(response.body, registered)
 })
 
+test('an admin whose session is not fresh, or lacks the second factor, assigns no roles', async t => {
+  const { app, post, signUp, signIn, sql } = await shareApp(t)
+  await signUp('root', ['admin'])
+  const { accessToken } = await signIn('root')
+  const body = { ...signUpBody('alice'), roles: ['moderator'] }
+  for (const change of [
+    'UPDATE refresh_tokens SET authenticated_at = now() - interval \'601 s\'',
+    `UPDATE refresh_tokens SET authenticated_at = now();
+      INSERT INTO credentials (user_id, kind, data) VALUES (1, 'totp', '{"secret": "", "lastStep": 0}')`
+  ]) {
+    await sql(change)
+    app.sessionCache.invalidate(1)
+    const response = await post('/api/auth/signup', body, { 'x-access-token': accessToken })
+    t.match([response.status, response.body], [403, { code: 'ROLE_NOT_OPEN' }])
+  }
+  await sql('UPDATE refresh_tokens SET amr = ARRAY[\'pwd\', \'otp\', \'mfa\']')
+  app.sessionCache.invalidate(1)
+  t.equal((await post('/api/auth/signup', body, { 'x-access-token': accessToken })).status, 200)
+})
+
+test('an admin who must set up a second factor first assigns no roles', async t => {
+  const { post, signUp, signIn } = await shareApp(t, { SECOND_FACTOR: 'admins' })
+  await signUp('root', ['admin'])
+  const { accessToken } = await signIn('root')
+  const response = await post('/api/auth/signup', { ...signUpBody('alice'), roles: ['moderator'] }, { 'x-access-token': accessToken })
+  t.match([response.status, response.body], [403, { code: 'ROLE_NOT_OPEN' }])
+})
+
 test('an access token with a plain sign-up is ignored', async t => {
   const { post } = await shareApp(t)
   const response = await post('/api/auth/signup', signUpBody('alice'), { 'x-access-token': 'garbage' })

@@ -1,5 +1,8 @@
 import { type Test, test } from 'tap'
 import { createDatabase, PASSWORD, startApp, type TestApp } from '../../../support/app.ts'
+import { FACTOR_INVALID, NOT_FRESH } from '../../../support/factor-errors.ts'
+import { enrolPasskey, FACTOR_SETTINGS, signUpWithTotp } from '../../../support/factors.ts'
+import { openMailbox } from '../../../support/mailbox.ts'
 import { shareApp } from '../../../support/shared-app.ts'
 
 const lastAdmin = { message: 'The last admin cannot be removed.', code: 'LAST_ADMIN' }
@@ -165,4 +168,37 @@ test('of two admins who attack each other at the same time, at two replicas, one
       await here.sql('TRUNCATE users CASCADE')
     }
   }
+})
+
+test('an admin removes the second factors of a user who has lost them: the sessions end, and the user is told', async t => {
+  const box = await openMailbox(t, FACTOR_SETTINGS)
+  await box.signUp('root', ['admin'])
+  const root = await box.signIn('root')
+  const { accessToken, id } = await signUpWithTotp(box, 'ada')
+  const { authenticator } = await enrolPasskey(box, accessToken)
+  const response = await box.as(root.accessToken, 'DELETE', `/api/users/${id}/factors`)
+  t.strictSame([response.status, response.body],
+    [200, { message: 'The second factors were removed, and the sessions were ended.' }])
+  t.equal((await box.as(accessToken, 'GET', '/api/users/me')).status, 401)
+  t.strictSame(await box.sql('SELECT kind FROM credentials WHERE user_id = $1', [id]), [{ kind: 'password' }])
+  t.match(await box.signIn('ada'), { id, accessToken: String }, 'the password is enough again')
+  const { challenge } = (await box.post('/api/auth/signin/passkey/options', {})).json<{ challenge: string }>()
+  const passkey = await box.post('/api/auth/signin/passkey', { response: authenticator.get(challenge) })
+  t.strictSame([passkey.status, passkey.body], [401, FACTOR_INVALID])
+  t.equal((await box.letter('ada@example.com', 3)).subject, 'Your second factors for gatehouse were removed')
+  t.strictSame(await box.sql(
+    'SELECT event, user_id, actor_id, ip, detail FROM audit_events WHERE detail ->> \'change\' = \'second-factors-removed\''),
+  [{ event: 'user_updated', user_id: String(id), actor_id: String(root.id), ip: '127.0.0.1', detail: { change: 'second-factors-removed' } }])
+})
+
+test('an admin who has proved only the password does not remove the factors of others, nor those of nobody', async t => {
+  const service = await shareApp(t, FACTOR_SETTINGS)
+  const { id, accessToken } = await signUpWithTotp(service, 'root', ['admin'])
+  const ada = await signUpWithTotp(service, 'ada')
+  const missing = await service.as(accessToken, 'DELETE', '/api/users/99/factors')
+  t.strictSame([missing.status, missing.body], [404, notFound])
+  await service.sql('UPDATE refresh_tokens SET amr = ARRAY[\'pwd\'] WHERE user_id = $1', [id])
+  service.app.sessionCache.invalidate(id)
+  const response = await service.as(accessToken, 'DELETE', `/api/users/${ada.id}/factors`)
+  t.strictSame([response.status, response.body], [401, NOT_FRESH])
 })
