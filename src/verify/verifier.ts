@@ -2,13 +2,10 @@ import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify, type JWTVerifyG
 import { type Access, denial, type Role, roles } from '../access.ts'
 import { ApiError, type ErrorCode, errorDefinition } from '../errors.ts'
 import { algorithms } from '../tokens/signing-keys.ts'
-import { errorCode, errorMessage, property } from '../unknown.ts'
+import { errorMessage, property } from '../unknown.ts'
 
 /** Milliseconds to wait for the key set, and between two requests for it because of unknown keys. */
 const TIMES = { timeoutDuration: 3000, cooldownDuration: 5000 }
-
-/** Codes of jose for a token that names no key of the set, or not one alone. Other errors are faults of the set. */
-const FAULTS_OF_TOKENS = ['ERR_JWKS_NO_MATCHING_KEY', 'ERR_JWKS_MULTIPLE_MATCHING_KEYS']
 
 export interface VerifierOptions {
   /** the URL of gatehouse, such as `https://auth.example.com` */
@@ -50,11 +47,12 @@ export function createVerifier (options: VerifierOptions): TokenVerifier {
   }
 
   const findKey: JWTVerifyGetKey = async (header, token) => {
+    // gatehouse names the key in every token. jose would try whichever key fits.
+    if (header.kid === undefined) throw new ApiError('ACCESS_TOKEN_INVALID')
     try {
       return await remote(header, token)
     } catch (cause) {
-      if (FAULTS_OF_TOKENS.includes(errorCode(cause) ?? '')) throw cause
-      throw new ApiError('KEYS_UNAVAILABLE', undefined, { cause })
+      throw cause instanceof errors.JWKSNoMatchingKey ? cause : new ApiError('KEYS_UNAVAILABLE', undefined, { cause })
     }
   }
 

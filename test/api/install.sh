@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what npm run test:api needs: linters and a proxy for the description, the packages of the example client, and
-# Chromium from Debian's packages if it is missing.
+# Installs what npm run test:api needs: linters and a proxy for the description, the packages of the example client, and,
+# from Debian's packages, Chromium and what runs the programs of docs/verify.md.
 set -euo pipefail
 
 for folder in test/api examples/client; do
@@ -10,10 +10,17 @@ for folder in test/api examples/client; do
   fi
 done
 
-command -v chromium > /dev/null && exit 0
+missing=()
+command -v chromium > /dev/null || missing+=(chromium)
+command -v go > /dev/null || missing+=(golang-go)
+/usr/bin/python3 -c 'import jwt, cryptography' 2> /dev/null || missing+=(python3-jwt python3-cryptography)
+[ ${#missing[@]} -gt 0 ] || exit 0
+
 if [ "$(id -u)" -ne 0 ]; then
-  echo 'Missing: chromium. Install it, or run this as root on Debian.' >&2
-  exit 1
+  echo "Missing: ${missing[*]}. Install them, or run this as root on Debian." >&2
+  # Without Go or Python, the tests of their programs are skipped.
+  command -v chromium > /dev/null
+  exit
 fi
 apt-get update -q
-DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium
+DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
