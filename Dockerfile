@@ -6,7 +6,7 @@ WORKDIR /gatehouse
 COPY package.json package-lock.json ./
 # No package needs its install script: argon2 contains its binary for Linux.
 RUN npm ci --omit=optional --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json tsconfig.build.json tsconfig.types.json ./
 COPY src ./src
 COPY plugins ./plugins
 COPY routes ./routes

@@ -25,7 +25,7 @@ function hashSources () {
   const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.build.json'), 'utf8'))
   const files = [...include, 'views'].flatMap(folder => readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
     .filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name)))
-  const settings = ['package.json', 'tsconfig.json', 'tsconfig.build.json'].map(name => join(root, name))
+  const settings = ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'tsconfig.types.json'].map(name => join(root, name))
   const hash = createHash('sha256')
   for (const file of [...settings, import.meta.filename, ...files.sort()]) {
     const text = readFileSync(file)
@@ -53,7 +53,10 @@ function build (sources) {
   // Ctrl-C also ends the compiler; this process then removes the draft.
   process.on('SIGINT', () => {})
   try {
-    execFileSync(process.execPath, [compiler, '-p', join(root, 'tsconfig.build.json'), '--outDir', draft], { stdio: 'inherit' })
+    // The second has the types of what the package exports, and of what that imports.
+    for (const project of ['tsconfig.build.json', 'tsconfig.types.json']) {
+      execFileSync(process.execPath, [compiler, '-p', join(root, project), '--outDir', draft], { stdio: 'inherit' })
+    }
     for (const folder of [join('sql', 'migrations'), 'views']) cpSync(join(root, folder), join(draft, folder), { recursive: true })
     writeFileSync(join(draft, stamp), sources)
     swap()

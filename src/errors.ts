@@ -42,6 +42,12 @@ export const catalogue = {
   ACCESS_TOKEN_MISSING: { status: 403, message: 'No token provided!', headers: unauthenticated },
   ACCESS_TOKEN_EXPIRED: { status: 401, message: 'Unauthorized! Access Token was expired!', headers: unauthenticated },
   ACCESS_TOKEN_INVALID: { status: 401, message: 'Unauthorized!', headers: unauthenticated },
+  // Of gatehouse/verify, for other servers.
+  KEYS_UNAVAILABLE: {
+    status: 503,
+    message: 'Access tokens cannot be verified now. Please try again.',
+    headers: retrySoon
+  },
   MODERATOR_REQUIRED: { status: 403, message: 'Require Moderator Role!' },
   ADMIN_REQUIRED: { status: 403, message: 'Require Admin Role!' },
   MODERATOR_OR_ADMIN_REQUIRED: { status: 403, message: 'Require Moderator or Admin Role!' },

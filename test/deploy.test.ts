@@ -17,6 +17,10 @@ test('the Dockerfile copies every folder that the build reads', async t => {
   t.strictSame(matchesOf(readText('Dockerfile'), /^COPY (\w+) \.\/\1$/gm).sort(), [...read].sort())
   const sent = matchesOf(readText('.dockerignore'), /^!(.*)$/gm)
   for (const folder of read) t.ok(sent.includes(folder), folder)
+  const settings = matchesOf(readText('scripts/build.js'), /'(tsconfig[\w.]*\.json)'/g)
+  const copied = /^COPY (tsconfig.*) \.\/$/m.exec(readText('Dockerfile'))?.[1]
+  t.strictSame(copied?.split(' ').sort(), settings.sort())
+  t.strictSame(settings.filter(name => !sent.includes(name)), [])
 })
 
 test('the container files name settings that exist', async t => {

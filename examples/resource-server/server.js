@@ -1,5 +1,5 @@
 import Fastify from 'fastify'
-import guard from './guard.js'
+import verify from 'gatehouse/verify'
 
 const {
   GATEHOUSE = 'http://localhost:8080', JWT_ISSUER, JWT_AUDIENCE = 'orders', JWKS_MAX_AGE = '300', HOST = 'localhost', PORT = '3000'
@@ -7,16 +7,16 @@ const {
 
 const app = Fastify({ logger: true })
 
-await app.register(guard, {
+await app.register(verify, {
   gatehouse: GATEHOUSE, issuer: JWT_ISSUER, audience: JWT_AUDIENCE, maxAge: Number(JWKS_MAX_AGE)
 })
 
-app.get('/', { config: { roles: 'public' } }, async () => ({ message: 'The public catalogue.' }))
+app.get('/', { config: { access: 'public' } }, async () => ({ message: 'The public catalogue.' }))
 
-app.get('/orders', { config: { roles: [] } }, async request => ({ message: `The orders of user ${request.caller.id}.` }))
+app.get('/orders', { config: { access: 'signed-in' } }, async request => ({ message: `The orders of user ${request.claims.id}.` }))
 
-app.get('/stock', { config: { roles: ['moderator', 'admin'] } }, async () => ({ message: 'The items in stock.' }))
+app.get('/stock', { config: { access: 'moderator or admin' } }, async () => ({ message: 'The items in stock.' }))
 
-app.delete('/orders/:id', { config: { roles: ['admin'] } }, async request => ({ message: `Order ${request.params.id} was deleted.` }))
+app.delete('/orders/:id', { config: { access: 'admin' } }, async request => ({ message: `Order ${request.params.id} was deleted.` }))
 
 await app.listen({ host: HOST, port: Number(PORT) })

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { IncomingHttpHeaders } from 'node:http'
 import { ApiError } from '../errors.ts'
 
 /**
@@ -6,9 +6,9 @@ import { ApiError } from '../errors.ts'
  * joined by commas (src/app.ts), which makes their value invalid too.
  * @throws ApiError ACCESS_TOKEN_MISSING or ACCESS_TOKEN_INVALID
  */
-export function accessTokenOf (request: FastifyRequest): string {
-  const raw = request.headers['x-access-token']
-  const bearer = /^bearer +(.*)$/i.exec(request.headers.authorization ?? '')?.[1]?.trim()
+export function accessTokenOf ({ headers }: { headers: IncomingHttpHeaders }): string {
+  const raw = headers['x-access-token']
+  const bearer = /^bearer +(.*)$/i.exec(headers.authorization ?? '')?.[1]?.trim()
   const token = raw || bearer
   if (!token) throw new ApiError('ACCESS_TOKEN_MISSING')
   if (typeof token !== 'string' || (bearer && bearer !== token)) throw new ApiError('ACCESS_TOKEN_INVALID')

@@ -4,35 +4,27 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { PASSWORD } from '../support/app.ts'
-import { createFolder } from '../support/folder.ts'
 import { until } from '../support/wait.ts'
-import { root, run } from './description.ts'
-
-interface Packed {
-  filename: string
-  size: number
-  files: Array<{ path: string }>
-}
+import { run } from './description.ts'
+import { pack } from './packed.ts'
 
 test('npx gatehouse runs the service of the npm package', { timeout: 180_000 }, async t => {
-  const folder = await createFolder(t)
-  const packed = await run('npm', ['pack', '--json', '--pack-destination', folder], root)
-  t.equal(packed.code, 0, packed.stderr)
-  const [{ filename, size, files }] = JSON.parse(packed.stdout) as [Packed]
+  const { folder, size, paths, install } = await pack(t)
 
   await t.test('the package has the built service, its documents and nothing else', async t => {
     const built = /^dist\/(src|plugins|routes|sql)\/.*\.js(\.map)?$/
-    const others = files.map(({ path }) => path).filter(path => !built.test(path))
-    const documents = others.filter(path => !/^(dist\/sql\/migrations\/\d{4}\.do\.[\w-]+\.sql|dist\/views\/(mails|pages)\/[a-z-]+\.(txt|html|css|js)|docs\/[\w-]+\.(md|json|svg))$/.test(path))
+    const others = paths.filter(path => !built.test(path))
+    const documents = others.filter(path => !/^(dist\/sql\/migrations\/\d{4}\.do\.[\w-]+\.sql|dist\/views\/(mails|pages)\/[a-z-]+\.(txt|html|css|js)|docs\/[\w-]+\.(md|json|svg)|dist\/src\/.*\.d\.ts)$/.test(path))
     t.strictSame(documents.sort(), ['.env.example', 'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'])
     t.ok(others.some(path => path.endsWith('.sql')))
     t.ok(others.includes('docs/configuration.md'), '--help refers to it')
+    t.ok(others.includes('dist/src/verify/index.d.ts'), 'the types of gatehouse/verify')
+    t.notOk(others.includes('dist/src/app.d.ts'), 'and not those of the service')
     t.ok(size < 500_000, `${size} bytes`)
   })
 
   await writeFile(join(folder, 'package.json'), '{"private":true}')
-  const installed = await run('npm', ['install', '--no-audit', '--no-fund', `./${filename}`], folder)
-  t.equal(installed.code, 0, installed.stderr)
+  await install()
 
   await t.test('its commands work as well, and their usage names npx', async t => {
     const gatehouse = async (...args: string[]) => await run('npx', ['--no-install', 'gatehouse', ...args], folder)

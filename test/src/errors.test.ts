@@ -28,6 +28,7 @@ const contract: Record<ErrorCode, [status: number, message: string]> = {
   ACCESS_TOKEN_MISSING: [403, 'No token provided!'],
   ACCESS_TOKEN_EXPIRED: [401, 'Unauthorized! Access Token was expired!'],
   ACCESS_TOKEN_INVALID: [401, 'Unauthorized!'],
+  KEYS_UNAVAILABLE: [503, 'Access tokens cannot be verified now. Please try again.'],
   MODERATOR_REQUIRED: [403, 'Require Moderator Role!'],
   ADMIN_REQUIRED: [403, 'Require Admin Role!'],
   MODERATOR_OR_ADMIN_REQUIRED: [403, 'Require Moderator or Admin Role!'],

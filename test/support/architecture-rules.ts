@@ -48,7 +48,7 @@ export function circularImports (sources: readonly Source[]): string[] {
 }
 
 const MAX_TOP_FILES = 6
-const FOLDERS = ['process', 'config', 'api', 'tokens', 'passwords', 'factors', 'telemetry', 'mail']
+const FOLDERS = ['process', 'config', 'api', 'tokens', 'passwords', 'factors', 'telemetry', 'mail', 'verify']
 
 /** @param paths of the files in src/ */
 export function folderFaults (paths: readonly string[]): string[] {
@@ -167,6 +167,9 @@ export function dependencyFaults (plugins: readonly Source[]): string[] {
   })
 }
 
+// src/verify/ has a plugin too, for other servers.
+const mayDeclare = (path: string): boolean => room(path) === 'plugins' || path.startsWith('src/verify/')
+
 /**
  * `declare module 'fastify'` is in the plugin that decorates or, for `config` of routes, that reads the property.
  * @param app src/app.ts, which decorates before the plugins load; the plugin that reads such a decorator declares it
@@ -178,7 +181,7 @@ export function declarationFaults (sources: readonly Source[], app: Source): str
     const isDecorated = (name: string) => source.decorated.includes(name) ||
       (app.decorated.includes(name) && source.instanceProperties.includes(name))
     return [
-      ...room(source.path) === 'plugins' ? [] : [...decorators, ...config].map(name => `declares ${name} outside plugins/`),
+      ...mayDeclare(source.path) ? [] : [...decorators, ...config].map(name => `declares ${name} outside plugins/`),
       ...decorators.filter(name => !isDecorated(name)).map(name => `declares ${name}, which it does not decorate`),
       ...config.filter(name => !source.properties.includes(name))
         .map(name => `declares config.${name}, which it does not read`),

@@ -17,10 +17,12 @@ interface Ended {
 async function checkout (t: Test, text: string) {
   const folder = await createFolder(t)
   const path = (...names: string[]) => join(folder, ...names)
-  for (const name of ['scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'sql/migrations', 'views']) {
+  const settings = ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'tsconfig.types.json']
+  for (const name of [...settings, 'scripts', 'sql/migrations', 'views']) {
     await cp(join(root, name), path(name), { recursive: true })
   }
-  for (const name of ['src', 'plugins', 'routes']) await mkdir(path(name))
+  for (const name of ['src/verify', 'plugins', 'routes']) await mkdir(path(name), { recursive: true })
+  await writeFile(path('src', 'verify', 'index.ts'), 'export const one = 1\n')
   await symlink(join(root, 'node_modules'), path('node_modules'))
   const write = async (source: string) => await writeFile(path('src', 'server.ts'), source)
   await write(`const text: string = '${text}'\nconsole.log(text, ...process.argv.slice(2))\n`)
@@ -42,6 +44,7 @@ test('npm start builds the sources, and only once', async t => {
   t.strictSame(await npm('start'), printed('one\n'))
   t.ok((await readdir(path('dist', 'sql', 'migrations'))).length > 0)
   t.strictSame(await readdir(path('dist', 'views', 'mails')), await readdir(path('views', 'mails')))
+  t.strictSame((await readdir(path('dist', 'src', 'verify'))).sort(), ['index.d.ts', 'index.js', 'index.js.map'])
   const { sources } = JSON.parse(await readFile(path('dist', 'src', 'server.js.map'), 'utf8')) as { sources: string[] }
   t.strictSame(sources, ['../../src/server.ts'])
   const first = await built()
@@ -71,7 +74,7 @@ test('npm start builds the sources, and only once', async t => {
     await writeFile(path('dist', 'src', 'removed.js'), '')
     t.strictSame(await npm('start'), printed('three\n'))
     t.not(await built(), first)
-    t.strictSame(await readdir(path('dist', 'src')), ['server.js', 'server.js.map'])
+    t.strictSame((await readdir(path('dist', 'src'))).sort(), ['server.js', 'server.js.map', 'verify'])
     t.strictSame(await drafts(), [])
   })
 
