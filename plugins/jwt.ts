@@ -9,8 +9,8 @@ import { roles } from '../src/access.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { readKeys } from '../src/tokens/key-file.ts'
-import { type KeyRing, ringOfKeys, ringOfSecrets, secretVerifier, type Verifier } from '../src/tokens/key-ring.ts'
-import type { SessionEntry } from '../src/tokens/session-cache.ts'
+import { headerOf, type KeyRing, ringOfKeys, ringOfSecrets, secretVerifier, type Verifier } from '../src/tokens/key-ring.ts'
+import type { Session } from '../src/tokens/session-cache.ts'
 import { errorCode, errorMessage, property } from '../src/unknown.ts'
 
 /** The claims of an access token (RFC 9068). `id` is `sub` as a number, which existing front-ends read. */
@@ -19,6 +19,8 @@ const Claims = Type.Object({
   id: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
   sid: Type.String({ pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' }),
   roles: Type.Array(Type.Union(roles.map(role => Type.Literal(role)))),
+  aud: Type.Union([Type.String(), Type.Array(Type.String())]),
+  jti: Type.Optional(Type.String()),
   iat: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   exp: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 })
@@ -30,9 +32,11 @@ export interface AccessTokens {
    * Issues a token that does not outlive the session.
    * @param audience the server that the token is for; gatehouse itself unless given
    */
-  issue (session: SessionEntry, audience?: string): string
+  issue (session: Session, audience?: string): string
   /** @throws ApiError ACCESS_TOKEN_EXPIRED, or ACCESS_TOKEN_INVALID for any other invalid token */
   verify (token: string): AccessClaims
+  /** Verifies a token for gatehouse or any server in JWT_AUDIENCES. @throws as `verify` */
+  verifyForAny (token: string): AccessClaims
   /** The public keys in use, for /.well-known/jwks.json; none without JWT_KEYS_FILE. */
   publicJwks (): KeyRing['publicJwks']
   /** Reloads JWT_KEYS_FILE. An invalid file is logged, and the current keys stay in use. */
@@ -53,7 +57,8 @@ const LEEWAY = 60
 
 export default fp<{ config: Config }>(async function accessTokens (fastify, { config }) {
   const { JWT_ISSUER: iss, JWT_AUDIENCE: aud, ACCESS_TOKEN_TTL: ttl, JWT_KEYS_FILE: file } = config
-  const rules = { checkTyp: 'at+jwt', allowedIss: iss, allowedAud: aud, requiredClaims: ['iss', 'aud', 'exp', 'iat'] }
+  const allowedAud = [aud, ...config.JWT_AUDIENCES]
+  const rules = { checkTyp: 'at+jwt', allowedIss: iss, allowedAud, requiredClaims: ['iss', 'aud', 'exp', 'iat'] }
   // A single algorithm: tokens with HS384 or HS512 and the same secret would verify too (RFC 8725 §3.1).
   const hs256 = { ...rules, algorithms: ['HS256' as const] }
   const accepted = config.JWT_SECRET_ACCEPTED.map(key => {
@@ -94,21 +99,12 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
     },
 
     verify (token) {
-      const cached = verified.get(token)
-      if (cached !== undefined) {
-        const now = Date.now() / 1000
-        if (cached.exp <= now) throw new ApiError('ACCESS_TOKEN_EXPIRED')
-        // The clock was set back.
-        if (cached.iat > now + LEEWAY) throw new ApiError('ACCESS_TOKEN_INVALID')
-        return cached
-      }
-      const payload = verifySignature(token)
-      if (!claims.Check(payload) || payload.sub !== String(payload.id) || payload.iat > Date.now() / 1000 + LEEWAY) {
-        throw new ApiError('ACCESS_TOKEN_INVALID')
-      }
-      verified.set(token, payload)
+      const payload = verifyForAny(token)
+      if (payload.aud !== aud && ![payload.aud].flat().includes(aud)) throw new ApiError('ACCESS_TOKEN_INVALID')
       return payload
     },
+
+    verifyForAny,
 
     publicJwks: () => ring.publicJwks,
 
@@ -123,6 +119,23 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
       }
     }
   })
+
+  function verifyForAny (token: string): AccessClaims {
+    const cached = verified.get(token)
+    if (cached !== undefined) {
+      const now = Date.now() / 1000
+      if (cached.exp <= now) throw new ApiError('ACCESS_TOKEN_EXPIRED')
+      // The clock was set back.
+      if (cached.iat > now + LEEWAY) throw new ApiError('ACCESS_TOKEN_INVALID')
+      return cached
+    }
+    const payload = verifySignature(token)
+    if (!claims.Check(payload) || payload.sub !== String(payload.id) || payload.iat > Date.now() / 1000 + LEEWAY) {
+      throw new ApiError('ACCESS_TOKEN_INVALID')
+    }
+    verified.set(token, payload)
+    return payload
+  }
 
   function verifySignature (token: string): unknown {
     const header = headerOf(token)
@@ -142,12 +155,3 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
 }, { name: 'jwt', fastify: '5.x' })
 
 const toSeconds = (milliseconds: number): number => Math.floor(milliseconds / 1000)
-
-/** A token's header, unverified; undefined if there is none. */
-function headerOf (token: string): unknown {
-  try {
-    return JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString()) as unknown
-  } catch {
-    return undefined
-  }
-}

@@ -30,12 +30,13 @@ export const expiryOf = (idle: string) =>
  */
 export const liveSession = statement({
   name: 'live_session',
-  text: `SELECT ${expiryOf('$3::int')} AS "expiresAt", ${AUTHENTICATION}, ${selectRoles('$1::bigint')} AS roles
+  text: `SELECT username, ${expiryOf('$3::int')} AS "expiresAt", ${AUTHENTICATION},
+      ${selectRoles('$1::bigint')} AS roles
     FROM refresh_tokens JOIN users ON users.id = refresh_tokens.user_id
     WHERE user_id = $1::bigint AND refresh_tokens.id = $2::uuid AND ${expiryOf('$3::int')} > now()
       AND disabled_at IS NULL`,
   values: (userId: number, sessionId: string, idle: number) => [userId, sessionId, idle],
-  row: SessionRow
+  row: Type.Object({ ...SessionRow.properties, username: Type.String() })
 })
 
 /**

@@ -16,7 +16,7 @@ export default (async fastify => {
   const { users } = fastify
 
   fastify.get('/:id', {
-    config: { access: 'moderator or admin', errors: ['USER_NOT_FOUND'] },
+    config: { access: 'moderator or admin', apiKeys: true, errors: ['USER_NOT_FOUND'] },
     schema: { summary: 'Returns a user.', params, response: { 200: UserResponse } }
   }, async request => {
     const [user] = await request.db.query(userById(request.params.id))

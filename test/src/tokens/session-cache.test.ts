@@ -5,20 +5,20 @@ import { sessionEntry } from '../../support/session.ts'
 const entryOf = (userId: number, sessionId: string) => sessionEntry({ userId, sessionId, roles: ['user'] })
 
 const fill = async (cache: SessionCache, ...entries: SessionEntry[]) => {
-  for (const entry of entries) await cache.load(entry.userId, async () => entry)
+  for (const entry of entries) await cache.load(async () => entry)
 }
 
 test('a loaded entry is cached', async t => {
   const cache = new SessionCache(10)
   const alice = entryOf(1, 'a')
-  t.equal(await cache.load(1, async () => alice), alice)
-  t.equal(cache.get('a'), alice)
-  t.equal(cache.get('b'), undefined)
+  t.equal(await cache.load(async () => alice), alice)
+  t.equal(cache.getSession('a'), alice)
+  t.equal(cache.getSession('b'), undefined)
 })
 
 test('a session that has ended is not cached', async t => {
   const cache = new SessionCache(10)
-  t.equal(await cache.load(1, async () => undefined), undefined)
+  t.equal(await cache.load(async () => undefined), undefined)
   t.equal(cache.size, 0)
 })
 
@@ -27,7 +27,7 @@ test('invalidating a user drops all of the user\'s sessions and no others', asyn
   const bob = entryOf(2, 'c')
   await fill(cache, entryOf(1, 'a'), entryOf(1, 'b'), bob)
   cache.invalidate(1)
-  t.strictSame([cache.get('a'), cache.get('b'), cache.get('c')], [undefined, undefined, bob])
+  t.strictSame([cache.getSession('a'), cache.getSession('b'), cache.getSession('c')], [undefined, undefined, bob])
   cache.invalidate(3)
   t.equal(cache.size, 1)
 })
@@ -36,45 +36,45 @@ test('clear drops every entry', async t => {
   const cache = new SessionCache(10)
   await fill(cache, entryOf(1, 'a'), entryOf(2, 'b'))
   cache.clear()
-  t.strictSame([cache.size, cache.get('a'), cache.get('b')], [0, undefined, undefined])
+  t.strictSame([cache.size, cache.getSession('a'), cache.getSession('b')], [0, undefined, undefined])
 })
 
 test('beyond its size, the least recently used entry is evicted', async t => {
   const cache = new SessionCache(2)
   await fill(cache, entryOf(1, 'a'), entryOf(1, 'b'))
-  cache.get('a')
+  cache.getSession('a')
   await fill(cache, entryOf(2, 'c'))
-  t.strictSame([cache.size, cache.get('b')], [2, undefined])
-  t.ok(cache.get('a'))
+  t.strictSame([cache.size, cache.getSession('b')], [2, undefined])
+  t.ok(cache.getSession('a'))
   cache.invalidate(1)
-  t.strictSame([cache.size, cache.get('a')], [1, undefined], 'the index by user has the remaining session')
+  t.strictSame([cache.size, cache.getSession('a')], [1, undefined], 'the index by user has the remaining session')
 })
 
 test('an entry that was invalidated while it was loaded is returned but not cached', async t => {
   for (const change of [(cache: SessionCache) => cache.invalidate(1), (cache: SessionCache) => cache.clear()]) {
     const cache = new SessionCache(10)
     const old = entryOf(1, 'a')
-    t.equal(await cache.load(1, async () => {
+    t.equal(await cache.load(async () => {
       change(cache)
       return old
     }), old)
-    t.equal(cache.get('a'), undefined)
+    t.equal(cache.getSession('a'), undefined)
   }
 })
 
 test('invalidating another user does not prevent an entry from being cached', async t => {
   const cache = new SessionCache(10)
   const alice = entryOf(1, 'a')
-  await cache.load(1, async () => {
+  await cache.load(async () => {
     cache.invalidate(2)
     return alice
   })
-  t.equal(cache.get('a'), alice)
+  t.equal(cache.getSession('a'), alice)
 })
 
 test('a load that fails leaves nothing behind', async t => {
   const cache = new SessionCache(10)
-  await t.rejects(cache.load(1, async () => { throw new Error('the database is unavailable') }), { message: 'the database is unavailable' })
+  await t.rejects(cache.load(async () => { throw new Error('the database is unavailable') }), { message: 'the database is unavailable' })
   t.equal(cache.size, 0)
 })
 
@@ -82,7 +82,7 @@ test('a session that is loaded twice is cached once', async t => {
   const cache = new SessionCache(10)
   const second = entryOf(1, 'a')
   await fill(cache, entryOf(1, 'a'), second)
-  t.equal(cache.get('a'), second)
+  t.equal(cache.getSession('a'), second)
   cache.invalidate(1)
   t.equal(cache.size, 0)
 })
