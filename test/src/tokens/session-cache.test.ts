@@ -1,10 +1,11 @@
 import { test } from 'tap'
-import { SessionCache, type SessionEntry } from '../../../src/tokens/session-cache.ts'
+import type { KeyEntry } from '../../../src/tokens/api-key.ts'
+import { type CallerEntry, SessionCache } from '../../../src/tokens/session-cache.ts'
 import { sessionEntry } from '../../support/session.ts'
 
 const entryOf = (userId: number, sessionId: string) => sessionEntry({ userId, sessionId, roles: ['user'] })
 
-const fill = async (cache: SessionCache, ...entries: SessionEntry[]) => {
+const fill = async (cache: SessionCache, ...entries: CallerEntry[]) => {
   for (const entry of entries) await cache.load(async () => entry)
 }
 
@@ -85,4 +86,35 @@ test('a session that is loaded twice is cached once', async t => {
   t.equal(cache.getSession('a'), second)
   cache.invalidate(1)
   t.equal(cache.size, 0)
+})
+
+const keyOf = (userId: number, keyId: string): KeyEntry => ({
+  userId, username: 'ada', keyId, roles: [], expiresAt: null, secretHash: Buffer.alloc(32), usedAt: 0
+})
+
+test('sessions and API keys are held together, and neither is taken for the other', async t => {
+  const cache = new SessionCache(10)
+  const [session, key] = [entryOf(1, 'a'), keyOf(1, 'b')]
+  await fill(cache, session, key)
+  t.strictSame([cache.getSession('a'), cache.getKey('b')], [session, key])
+  t.strictSame([cache.getSession('b'), cache.getKey('a')], [undefined, undefined])
+  cache.invalidate(1)
+  t.equal(cache.size, 0)
+})
+
+test('the API key of a user who is invalidated while it is loaded is not cached', async t => {
+  const cache = new SessionCache(10)
+  await cache.load(async () => {
+    cache.invalidate(1)
+    return keyOf(1, 'a')
+  })
+  t.equal(cache.getKey('a'), undefined)
+})
+
+test('of 100,000 keys in turn, as many are held as fit', async t => {
+  const cache = new SessionCache(1000)
+  for (let i = 0; i < 100_000; i++) await cache.load(async () => keyOf(i % 5000, `key ${i}`))
+  t.equal(cache.size, 1000)
+  for (let userId = 0; userId < 5000; userId++) cache.invalidate(userId)
+  t.equal(cache.size, 0, 'the index by user has exactly the remaining keys')
 })
