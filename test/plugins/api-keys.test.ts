@@ -156,3 +156,27 @@ test('a changed username is repeated at once', async t => {
   await service.sql('UPDATE users SET username = \'ida\'')
   await until('the new name', async () => await name() === 'ida')
 })
+
+/** Changes of keys in psql, and the statuses of the key at the test endpoints for users and admins afterwards. */
+const CHANGES: Array<[sql: string, user: number, admin: number]> = [
+  ['DELETE FROM api_keys', 401, 401],
+  ['TRUNCATE api_keys', 401, 401],
+  ['UPDATE api_keys SET role_ids = \'{1}\'', 200, 403],
+  [`UPDATE api_keys SET secret_hash = '${'x'.repeat(43)}'`, 401, 401],
+  ['UPDATE api_keys SET id = gen_random_uuid()', 401, 401],
+  ['UPDATE api_keys SET user_id = 2', 200, 403],
+  ['UPDATE api_keys SET expires_at = created_at + interval \'1 microsecond\'', 401, 401]
+]
+
+for (const [text, user, admin] of CHANGES) {
+  test(`a change in psql takes effect: ${text}`, async t => {
+    const service = await shareApp(t)
+    await service.signUp('ada', ['user', 'admin'])
+    await service.signUp('bob')
+    const { key } = await addKey(service, 1)
+    const statuses = async () => JSON.stringify([await enter(service, key), (await service.get('/api/test/admin', { 'x-api-key': key })).status])
+    t.equal(await statuses(), '[200,200]')
+    await service.sql(text)
+    await until('the change', async () => await statuses() === JSON.stringify([user, admin]))
+  })
+}
