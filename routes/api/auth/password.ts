@@ -37,7 +37,7 @@ export default (async (fastify, { config }) => {
       rateLimit: perMinute(config.RATE_LIMIT_SIGNIN)
     },
     schema: {
-      summary: 'Gives a user a new password, and ends every session.',
+      summary: 'Gives a user a new password, ends every session, and deletes every API key.',
       description: 'The address counts as verified. If it never was before, everything that was set up for the user is ' +
         'removed.',
       body: Type.Object({
