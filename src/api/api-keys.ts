@@ -10,9 +10,12 @@ export const KeyId = Type.String({
   examples: ['019ab0c4-7c00-7000-8000-000000000001']
 })
 
-/** What a person calls a key. Without control characters, because lists of keys are shown on terminals. */
+/**
+ * What a person calls a key. Without control characters, because lists of keys are shown on terminals, and without lone
+ * surrogates. Not as \p{…}, which the linter of the API description does not know.
+ */
 export const KeyName = Type.String({
-  pattern: '^[^\\p{Cc}\\p{Cs}]{1,64}$',
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]{1,64}$',
   maxLength: 64,
   description: '1 to 64 characters',
   examples: ['nightly export']

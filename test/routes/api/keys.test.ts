@@ -62,6 +62,8 @@ test('a key can be given fewer roles, none, and an end', async t => {
   t.match([some.status, some.body], [201, { roles: ['ROLE_USER'], expires: expiresAt }])
   const none = await service.as(alice, 'POST', '/api/keys', { name: 'b', roles: [] })
   t.match([none.status, none.body], [201, { roles: [], expires: null }])
+  const name = '🔑'.repeat(64)
+  t.match((await service.as(alice, 'POST', '/api/keys', { name })).body, { name })
   const [someKey, noKey] = [some.json<KeyBody>().key, none.json<KeyBody>().key]
   t.strictSame([await statusOf(service, someKey), await statusOf(service, someKey, '/api/test/mod')], [200, 403])
   t.strictSame([await statusOf(service, noKey), await statusOf(service, noKey, '/api/test/mod')], [200, 403])
@@ -75,6 +77,8 @@ test('what cannot be created is rejected, and creates nothing', async t => {
     [{ name: '' }, 400, invalid('name must be 1 to 64 characters')],
     [{ name: 'x'.repeat(65) }, 400, invalid('name must be 1 to 64 characters')],
     [{ name: 'a\u0007b' }, 400, invalid('name must be 1 to 64 characters')],
+    [{ name: 'a\u009bb' }, 400, invalid('name must be 1 to 64 characters')],
+    [{ name: 'a\ud800b' }, 400, invalid('name must be 1 to 64 characters')],
     [{ name: 'a', expiresAt: 'tomorrow' }, 400, invalid('expiresAt must be a time such as 2027-01-31T12:00:00Z')],
     [{ name: 'a', expiresAt: '2020-01-01T00:00:00Z' }, 400, invalid('expiresAt must be a time in the future')],
     [{ name: 'a', expiresAt: '2099-13-41T00:00:00Z' }, 400, invalid('expiresAt must be a time in the future')],
