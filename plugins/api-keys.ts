@@ -1,10 +1,13 @@
 import fp from 'fastify-plugin'
+import { LRUCache } from 'lru-cache'
 import { recordKeyUses } from '../sql/api-keys.ts'
 import { pause } from '../src/backoff.ts'
-import type { KeyEntry, PresentedKey } from '../src/tokens/api-key.ts'
+import { decodeKey, hashSecret, type KeyEntry, type PresentedKey } from '../src/tokens/api-key.ts'
 
 /** What `sessionCache` tells about API keys; it also records that the keys are used. */
 export interface ApiKeys {
+  /** @returns undefined if the text is no key */
+  decode (text: string): PresentedKey | undefined
   /** Returns a cached key; undefined if a query is needed. */
   get (presented: PresentedKey): KeyEntry | undefined
   /** @returns undefined if the key is not valid @throws ApiError DATABASE_UNAVAILABLE */
@@ -16,6 +19,9 @@ declare module 'fastify' {
     apiKeys: ApiKeys
   }
 }
+
+/** Maximum number of decoded keys in the cache. Decoding and hashing one take 2 µs, a look-up 0.1 µs. */
+const CACHE_SIZE = 20_000
 
 /** Milliseconds between two recorded uses of a key. */
 const RECORDED_EVERY = 10 * 60_000
@@ -30,6 +36,7 @@ const MAX_COLLECTED = 100_000
 export default fp(async function apiKeys (fastify) {
   const { sessionCache } = fastify
   const stopped = new AbortController()
+  const decoded = new LRUCache<string, PresentedKey>({ max: CACHE_SIZE })
   const used = new Map<string, KeyEntry>()
   let recording: Promise<void> | undefined
 
@@ -59,6 +66,16 @@ export default fp(async function apiKeys (fastify) {
   }
 
   fastify.decorate('apiKeys', {
+    decode (text) {
+      const cached = decoded.get(text)
+      if (cached !== undefined) return cached
+      const key = decodeKey(text)
+      if (!key) return undefined
+      const presented = { keyId: key.keyId, secretHash: hashSecret(key.secret) }
+      decoded.set(text, presented)
+      return presented
+    },
+
     get (presented) {
       const entry = sessionCache.getKey(presented)
       use(entry)

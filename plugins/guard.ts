@@ -11,7 +11,6 @@ import { requirementsOf } from '../src/api/route-requirements.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { createQuietLog } from '../src/telemetry/security-events.ts'
-import { decodeKey } from '../src/tokens/api-key.ts'
 import { isFresh } from '../src/tokens/authentication.ts'
 import type { CallerEntry, SessionEntry } from '../src/tokens/session-cache.ts'
 import { property } from '../src/unknown.ts'
@@ -99,7 +98,7 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
   function present (request: FastifyRequest, requirements: FastifyContextConfig) {
     const credential = credentialOf(request)
     if ('key' in credential) {
-      const key = requirements.apiKeys && decodeKey(credential.key)
+      const key = requirements.apiKeys && apiKeys.decode(credential.key)
       if (!key) throw new ApiError('ACCESS_TOKEN_INVALID')
       return { cached: apiKeys.get(key), load: async () => await apiKeys.load(key) }
     }

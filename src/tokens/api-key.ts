@@ -3,10 +3,17 @@ import { parse } from 'uuid'
 import type { Role } from '../access.ts'
 import { crc32 } from './crc32.ts'
 
-/** The id and the secret of an API key that a client presented. Whether it exists is still to be found out. */
-export interface PresentedKey {
+/** What the text of an API key contains. */
+interface KeyParts {
   keyId: string
   secret: Buffer
+}
+
+/** An API key that a client presented. Whether it exists is still to be found out. */
+export interface PresentedKey {
+  keyId: string
+  /** SHA-256 */
+  secretHash: Buffer
 }
 
 /** A cached API key: its owner, and the roles that it was given and its owner has. */
@@ -54,11 +61,11 @@ export const hashSecret = (secret: Buffer): Buffer => createHash('sha256').updat
 export const isKeyText = (text: string): boolean => text.startsWith(PREFIX)
 
 /** Whether a presented key has the secret of a stored one. */
-export const hasSecret = ({ secret }: PresentedKey, { secretHash }: Pick<KeyEntry, 'secretHash'>): boolean =>
-  timingSafeEqual(hashSecret(secret), secretHash)
+export const hasSecret = (presented: PresentedKey, stored: Pick<KeyEntry, 'secretHash'>): boolean =>
+  timingSafeEqual(presented.secretHash, stored.secretHash)
 
 /** The text of a key: `gh_`, and 60 letters and digits. */
-export function encodeKey ({ keyId, secret }: PresentedKey): string {
+export function encodeKey ({ keyId, secret }: KeyParts): string {
   const key = Buffer.alloc(LENGTH)
   key.set(parse(keyId))
   key.set(secret, SECRET)
@@ -72,7 +79,7 @@ export function encodeKey ({ keyId, secret }: PresentedKey): string {
  * @returns undefined unless the text is the one spelling of a key. A single wrong letter changes at most 32 adjacent
  *   bits, which a CRC-32 always detects.
  */
-export function decodeKey (text: string): PresentedKey | undefined {
+export function decodeKey (text: string): KeyParts | undefined {
   if (text.length !== TEXT_LENGTH || !isKeyText(text)) return undefined
   const key = Buffer.allocUnsafe(LENGTH)
   for (let offset = 0, at = PREFIX.length; offset < LENGTH; offset += BYTES, at += LETTERS) {

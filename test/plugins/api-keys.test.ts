@@ -38,6 +38,18 @@ test('a route that reads the session of the caller fails for an API key, instead
   t.equal((await app.inject({ url: '/session', headers: { 'x-access-token': accessToken } })).statusCode, 200)
 })
 
+test('a key gives no rights at public routes', async t => {
+  const service = await shareApp(t)
+  await service.signUp('ada', ['user', 'admin'])
+  const { key } = await addKey(service, 1)
+  const body = { username: 'eve', email: 'eve@example.com', password: 'correct horse', roles: ['admin'] }
+  for (const headers of [{ 'x-api-key': key }, { authorization: `Bearer ${key}` }]) {
+    const response = await service.post('/api/auth/signup', body, headers)
+    t.match([response.status, response.body], [403, { code: 'ROLE_NOT_OPEN' }])
+  }
+  t.strictSame(await service.sql('SELECT FROM users WHERE username = \'eve\''), [])
+})
+
 test('a rejected key is logged once a minute, without its text', async t => {
   const service = await shareApp(t)
   await service.signUp('ada')
@@ -55,25 +67,33 @@ const lastUsed = async (service: TestApp) =>
 test('the use of a key is recorded, at most every ten minutes', async t => {
   const service = await startApp(t)
   await service.signUp('ada')
-  const { key } = await addKey(service, 1)
+  const { key, id } = await addKey(service, 1)
   t.strictSame(await lastUsed(service), [null])
   for (let i = 0; i < 100; i++) await enter(service, key)
-  await until('the use to be recorded', async () => (await lastUsed(service))[0])
-  const version = async () => await service.sql('SELECT xmin::text, last_used_at FROM api_keys')
+  await until('the use to be recorded', async () => (await lastUsed(service))[0] === true)
+  const { accessToken } = await service.signIn('ada')
+  const list = await service.as(accessToken, 'GET', '/api/keys')
+  t.match(list.body, { keys: [{ lastUsed: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/ }] })
+  const version = async () => await service.sql('SELECT xmin::text FROM api_keys WHERE id = $1', [id])
 
+  // By the clock of this process, more than ten minutes have passed.
   await service.sql('UPDATE api_keys SET last_used_at = now() - interval \'9 minutes\'')
   const recorded = await version()
   service.app.sessionCache.invalidate(1)
-  await enter(service, key)
-  // Another instance whose cache has an earlier use.
-  await service.app.apiKeys.load({ keyId: '019ab0c4-7c00-7000-8000-000000000001', secret: Buffer.alloc(20) })
   const now = Date.now()
-  t.intercept(Date, 'now', { value: () => now + 5 * 60_000 })
-  await enter(service, key)
+  t.intercept(Date, 'now', { value: () => now + 2 * 60_000 })
+  t.equal(await enter(service, key), 200)
   const other = await addKey(service, 1)
-  await enter(service, other.key)
-  await until('the use of the other key', async () => (await service.sql('SELECT FROM api_keys WHERE last_used_at > now() - interval \'1 minute\'')).length > 0)
-  t.strictSame((await version())[0], recorded[0], 'the database decides when the ten minutes are over')
+  t.equal(await enter(service, other.key), 200)
+  await until('the use of the other key', async () =>
+    (await service.sql('SELECT FROM api_keys WHERE id = $1 AND last_used_at IS NOT NULL', [other.id])).length > 0)
+  t.strictSame(await version(), recorded, 'the clock of the database decides')
+
+  await service.sql('UPDATE api_keys SET last_used_at = now() - interval \'11 minutes\' WHERE id = $1', [id])
+  service.app.sessionCache.invalidate(1)
+  t.equal(await enter(service, key), 200)
+  await until('the use to be recorded', async () =>
+    (await service.sql('SELECT FROM api_keys WHERE id = $1 AND last_used_at > now() - interval \'1 minute\'', [id])).length > 0)
 })
 
 test('recording a use is a HOT update and sends no notification, so it invalidates no cache', async t => {
@@ -81,7 +101,7 @@ test('recording a use is a HOT update and sends no notification, so it invalidat
   await service.signUp('ada')
   const { key } = await addKey(service, 1)
   await enter(service, key)
-  await until('the use to be recorded', async () => (await lastUsed(service))[0])
+  await until('the use to be recorded', async () => (await lastUsed(service))[0] === true)
   const { hits, misses } = service.app.sessionCache.stats()
   for (let i = 0; i < 10; i++) t.equal(await enter(service, key), 200)
   t.match(service.app.sessionCache.stats(), { hits: hits + 10, misses })
@@ -140,7 +160,7 @@ test('a cached key expires, and does not admit another secret', async t => {
   t.equal(await enter(service, encodeKey({ keyId: id, secret })), 401, 'the id of one key with the secret of another')
   t.equal(await enter(service, key), 200)
   await service.sql('UPDATE api_keys SET created_at = now() - interval \'2 h\', expires_at = now() + interval \'1 s\' WHERE id = $1', [id])
-  const presented = decodeKey(key)
+  const presented = service.app.apiKeys.decode(key)
   t.ok(presented && await until('the key', async () => await service.app.sessionCache.loadKey(presented)))
   const now = Date.now()
   t.intercept(Date, 'now', { value: () => now + 1500 })

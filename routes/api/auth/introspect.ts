@@ -8,7 +8,7 @@ import { IntrospectionBody, IntrospectionResponse } from '../../../src/api/intro
 import { type Config, refreshSecrets } from '../../../src/config/read-settings.ts'
 import { ApiError, isTokenDenial } from '../../../src/errors.ts'
 import { createQuietLog } from '../../../src/telemetry/security-events.ts'
-import { decodeKey, isKeyText } from '../../../src/tokens/api-key.ts'
+import { isKeyText } from '../../../src/tokens/api-key.ts'
 import { RefreshTokenCodec, ROTATIONS } from '../../../src/tokens/refresh-token.ts'
 import { idOf } from '../../../src/tokens/session-cache.ts'
 
@@ -34,7 +34,7 @@ export default (async (fastify, { config }) => {
   const logQuietly = createQuietLog()
 
   async function introspectKey (text: string): Promise<Introspection> {
-    const presented = decodeKey(text)
+    const presented = apiKeys.decode(text)
     const key = presented && (apiKeys.get(presented) ?? await apiKeys.load(presented))
     if (!key) return INACTIVE
     return {

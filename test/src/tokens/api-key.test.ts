@@ -83,8 +83,8 @@ test('a key has one spelling: a word above 32 bits is not decoded', async t => {
 test('only the secret itself has its hash', async t => {
   const key = newKey()
   const secretHash = hashSecret(key.secret)
-  t.equal(hasSecret(key, { secretHash }), true)
-  t.equal(hasSecret({ ...key, secret: newSecret() }, { secretHash }), false)
+  t.equal(hasSecret({ keyId: key.keyId, secretHash: hashSecret(key.secret) }, { secretHash }), true)
+  t.equal(hasSecret({ keyId: key.keyId, secretHash: hashSecret(newSecret()) }, { secretHash }), false)
 })
 
 test('the checksum is the CRC-32 of zlib', async t => {
