@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import jwt from 'jsonwebtoken'
 import pg from 'pg'
-import { test, type Test } from 'tap'
+import { t as file, test, type Test } from 'tap'
 import { until } from '../support/wait.ts'
 import {
-  createFolder, deployed, freePort, listens, PASSWORD, send, signIn, signUpBody, start, startInstance, startPostgres,
-  writeFor
+  createFolder, deployed, freePort, listens, PASSWORD, ROOT, send, signIn, signUpBody, start, startInstance,
+  startPostgres, writeFor
 } from './machine.ts'
 
 /** The secret of `startInstance`. */
@@ -109,6 +109,7 @@ const CLAIMS: Array<Record<string, string | string[]>> = [
 const isIdentity = (name: string) => /^x[-_](user|auth)[-_]/.test(name)
 
 const agent = new Agent({ keepAlive: true, maxSockets: 32 })
+file.teardown(() => { agent.destroy() })
 
 /** @returns the status, and the milliseconds that the response took */
 async function ask (port: number, number: string, headers: object, isPost: boolean) {
@@ -213,6 +214,31 @@ const PROXIES: Record<string, (t: Test, folder: string, addresses: {
   }
 }
 
+test('the example behind nginx greets the user of a token, and nobody without one', async t => {
+  const { port, folder } = await startPostgres(t)
+  const instance = await startInstance(t, folder, 'gatehouse', {
+    DATABASE_URL: `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`, TRUST_PROXY: '127.0.0.1'
+  })
+  await listens(instance)
+  await send(instance.url, 'auth/signup', { body: signUpBody('ada') })
+  const token = String((await signIn(instance.url, 'ada')).body['accessToken'])
+  const [proxy, api] = [await freePort(), await freePort()]
+  start(t, 'api', ['node', join(ROOT, 'examples', 'behind-nginx', 'server.js')], { folder, root: true, env: { PORT: String(api) } })
+  const own = await createFolder(t)
+  await writeFor(join(own, 'nginx.conf'), await deployed('../examples/behind-nginx/nginx.conf', [
+    ['127.0.0.1:8000', `127.0.0.1:${proxy}`], ['127.0.0.1:8080', new URL(instance.url).host], ['127.0.0.1:3000', `127.0.0.1:${api}`]
+  ]), 0o644)
+  await startProxy(t, 'nginx', ['nginx', '-p', own, '-c', 'nginx.conf', '-g', 'daemon off;'], own, proxy)
+  const claimed = { 'x-user-name': 'root', 'x-user-roles': 'admin' }
+  const greeted = await until('the API', async () => {
+    const response = await ask(proxy, '1', { ...claimed, authorization: `Bearer ${token}` }, false)
+    return response.status === 200 && response
+  })
+  t.strictSame(JSON.parse(greeted.text), { hello: 'ada', roles: ['user'], method: 'session' })
+  t.match(await ask(proxy, '2', claimed, false), { status: 401, challenge: 'Bearer' })
+  t.match(await ask(api, '3', {}, false), { status: 401 })
+})
+
 test('behind the proxies of deploy/forward-auth/, an API gets the requests that may pass and no others', async t => {
   const { port, folder } = await startPostgres(t)
   const database = `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`
@@ -254,5 +280,4 @@ test('behind the proxies of deploy/forward-auth/, an API gets the requests that 
       t.equal(received.has('stopped'), false)
     })
   }
-  agent.destroy()
 })
