@@ -32,17 +32,22 @@ export async function prepare (service) {
   const { cookie, accessToken } = parse(await signInAs(service, USERS), `${service.name} sign-in`)
   service.headers = cookie ? { cookie } : { 'x-access-token': accessToken }
   service.token = accessToken
+  if (service.name !== 'gatehouse') return
+  const created = await send(service.origin, '/api/keys', { token: accessToken, body: { name: 'bench' } })
+  service.key = JSON.parse(created.body).key
 }
 
-const testEndpoint = (path, text) => async (service, { seconds }) => {
-  const url = `${service.origin}/api/test/${path}`
-  const headers = path === 'all' ? {} : service.headers
+const get = (path, text, headersOf = ({ headers }) => headers) => async (service, { seconds }) => {
+  const url = `${service.origin}/api/${path}`
+  const headers = headersOf(service)
   const response = await fetch(url, { headers })
   if (response.status !== 200 || await response.text() !== text) {
     throw new Error(`${service.name} responds ${response.status} to ${path}`)
   }
   return await repeat({ url, seconds, connections: 64, headers })
 }
+
+const testEndpoint = (path, text) => get(`test/${path}`, text, path === 'all' ? () => ({}) : undefined)
 
 const signIn = connections => async (service, { seconds }) => await chain({
   origin: service.origin,
@@ -153,6 +158,11 @@ export const WORKLOADS = {
     contestants: ['gatehouse', OWN_USER, 'one-query', 'express', 'better-auth', 'better-auth cookie'],
     run: testEndpoint('admin', 'Admin Content.')
   },
+  'API key': {
+    contestants: ['gatehouse', OWN_USER],
+    run: get('test/user', 'User Content.', ({ key }) => ({ 'x-api-key': key }))
+  },
+  check: { contestants: ['gatehouse', OWN_USER], run: get('auth/check', 'OK') },
   refresh: { contestants: ['gatehouse', 'rotation', 'express'], run: refresh },
   'sign-in 1': { contestants: ['gatehouse', 'express'], run: signIn(1) },
   'sign-in 16': { contestants: ['gatehouse', 'argon2', '@node-rs/argon2', 'express'], run: signIn(16) },
@@ -171,6 +181,8 @@ export const TARGETS = [
   ['test admin', 'one-query', 2],
   ['test admin', 'express', 15],
   ['test admin', 'better-auth cookie', 8],
+  ['API key', OWN_USER, 0.95],
+  ['check', OWN_USER, 0.9],
   ['refresh', 'rotation', 0.9],
   ['refresh', 'express', 2.5],
   ['sign-in 16', '@node-rs/argon2', 0.9],

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { deleteKeys } from '../sql/api-keys.ts'
 import {
   credentialsById, type CredentialVersion, deleteCredentials, deletePassword, lockCredential, setPassword
 } from '../sql/credentials.ts'
@@ -55,10 +56,11 @@ export default fp(async function emailChanges (fastify) {
 
   /**
    * Makes a user belong to the owner of the mailbox alone. Whoever has registered somebody else's address loses the
-   * password, the second factors, the sessions and all that was pending.
+   * password, the second factors, the sessions, the API keys and all that was pending.
    */
   async function takeOver (transaction: Queryable, userId: number, hash: string): Promise<void> {
     await transaction.query(endSessions(userId))
+    await transaction.query(deleteKeys(userId))
     await transaction.query(deleteCredentials(userId))
     await transaction.query(setPassword(userId, hash))
   }
@@ -109,6 +111,7 @@ export default fp(async function emailChanges (fastify) {
         await transaction.query(deleteTokens(user.id, { undo: false }))
         if (user.emailVerified) {
           await transaction.query(endSessions(user.id))
+          await transaction.query(deleteKeys(user.id))
           await transaction.query(setPassword(user.id, hash))
         } else {
           await transaction.query(verifyEmail(user.id))
@@ -129,6 +132,7 @@ export default fp(async function emailChanges (fastify) {
       await fastify.useEmailToken(presented, request, async (transaction, user, since) => {
         await transaction.query(changeEmail(user.id, email))
         await transaction.query(endSessions(user.id))
+        await transaction.query(deleteKeys(user.id))
         await transaction.query(dropUndoMails(user.id))
         await transaction.query(deleteTokens(user.id, { undo: true }))
         // Whoever changed the address probably knows the password, and may have added second factors since. Earlier

@@ -4,18 +4,16 @@ import type { Queryable } from '../sql/database.ts'
 import { lockCaller } from '../sql/sessions.ts'
 import { lockRoles } from '../sql/users.ts'
 import { type Access, denial } from '../src/access.ts'
-import { accessTokenOf } from '../src/api/access-token.ts'
+import { accessTokenOf, credentialOf } from '../src/api/access-token.ts'
 import { clientNetwork } from '../src/api/client-address.ts'
 import { prependHook } from '../src/api/route-hooks.ts'
 import { requirementsOf } from '../src/api/route-requirements.ts'
+import { isUnmet, unmetBy } from '../src/api/unmet-requirements.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
-import { mustEnrol } from '../src/factors/policy.ts'
 import { createQuietLog } from '../src/telemetry/security-events.ts'
-import { isFresh } from '../src/tokens/authentication.ts'
-import type { SessionEntry } from '../src/tokens/session-cache.ts'
+import type { CallerEntry, SessionEntry } from '../src/tokens/session-cache.ts'
 import { property } from '../src/unknown.ts'
-import type { AccessClaims } from './jwt.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -25,10 +23,19 @@ declare module 'fastify' {
     freshness?: true
     /** The route is part of setting up a second factor, and admits those who must do so first (SECOND_FACTOR). */
     enrolment?: true
+    /** The route admits API keys: in place of an access token, or only them. */
+    apiKeys?: true | 'only'
+    /** A request that presents nothing gets 401 ACCESS_TOKEN_INVALID, not the 403 that existing front-ends know. */
+    missing?: 401
   }
   interface FastifyRequest {
-    /** The caller of an authenticated route, with the roles held now. @throws Error on a public route */
+    /**
+     * The session of an authenticated route, with the roles held now.
+     * @throws Error on a public route, and for an API key
+     */
     caller: SessionEntry
+    /** The session or the API key of a route that admits both. @throws Error on a public route */
+    anyCaller: CallerEntry
   }
   interface FastifyInstance {
     /**
@@ -47,32 +54,15 @@ declare module 'fastify' {
   }
 }
 
-/** Whether the database may know better than the session cache. */
-const isUnmet = ({ code }: ApiError): boolean =>
-  code === 'REAUTHENTICATION_REQUIRED' || code === 'SECOND_FACTOR_ENROLMENT_REQUIRED'
-
 /**
  * Enforces the access that routes declare as `config.access`, and then `config.freshness`. Denies by default: guarding
  * routes by their folder or their URL would leave a forgotten or misspelt one open.
  */
 export default fp<{ config: Config }>(async function guard (fastify, { config }) {
-  const { accessTokens, sessionCache } = fastify
-  const within = config.REAUTHENTICATION_WITHIN
-  // RFC 9470 §3.
-  const challenge = { 'www-authenticate': `Bearer error="insufficient_user_authentication", max_age=${within}` }
-  const callers = new WeakMap<FastifyRequest, SessionEntry>()
+  const { accessTokens, apiKeys, sessionCache } = fastify
+  const unmet = unmetBy(config)
+  const callers = new WeakMap<FastifyRequest, CallerEntry>()
   const logQuietly = createQuietLog()
-
-  /** The error for a session that is alive, but must be renewed, or must set up a second factor, first. */
-  function unmet (
-    required: { freshness?: true | undefined, enrolment?: true | undefined }, session: SessionEntry
-  ): ApiError | undefined {
-    if (!required.enrolment && mustEnrol(session, config.SECOND_FACTOR)) {
-      return new ApiError('SECOND_FACTOR_ENROLMENT_REQUIRED')
-    }
-    if (!required.freshness || isFresh(session, within)) return undefined
-    return new ApiError('REAUTHENTICATION_REQUIRED', undefined, { headers: challenge })
-  }
 
   fastify.decorate('identify', async (request, freshness) => {
     const claims = accessTokens.verify(accessTokenOf(request))
@@ -93,31 +83,52 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
     if (denied) throw new ApiError(denied)
   })
 
+  function callerOf (request: FastifyRequest): CallerEntry {
+    const caller = callers.get(request)
+    if (!caller) throw new Error('a public route has no caller')
+    return caller
+  }
+
+  fastify.decorateRequest('anyCaller', { getter () { return callerOf(this) } })
+
   fastify.decorateRequest('caller', {
     getter () {
-      const caller = callers.get(this)
-      if (!caller) throw new Error('a public route has no caller')
+      const caller = callerOf(this)
+      if ('keyId' in caller) throw new Error('an API key has no session')
       return caller
     }
   })
+
+  /** The caller, if no query is needed, and what queries. @throws ApiError ACCESS_TOKEN_… */
+  function present (request: FastifyRequest, requirements: FastifyContextConfig) {
+    const credential = credentialOf(request)
+    if ('key' in credential) {
+      const key = requirements.apiKeys && apiKeys.decode(credential.key)
+      if (!key) throw new ApiError('ACCESS_TOKEN_INVALID')
+      return { cached: apiKeys.get(key), load: async () => await apiKeys.load(key) }
+    }
+    if (requirements.apiKeys === 'only') throw new ApiError('ACCESS_TOKEN_INVALID')
+    const claims = accessTokens.verify(credential.token)
+    return { cached: sessionCache.get(claims), load: async () => await sessionCache.load(claims) }
+  }
 
   function rejected (request: FastifyRequest, reason: 'forged' | 'revoked'): ApiError {
     logQuietly(request, 'authn_token_rejected', clientNetwork(request), { reason, route: request.routeOptions.url })
     return new ApiError('ACCESS_TOKEN_INVALID')
   }
 
-  /** Decides by the roles that the session has now, not by those in the token: changes apply to the next request. */
+  /** Decides by the roles that the caller has now, not by those in a token: changes apply to the next request. */
   function admit (
-    request: FastifyRequest, requirements: FastifyContextConfig, session: SessionEntry | undefined
+    request: FastifyRequest, requirements: FastifyContextConfig, caller: CallerEntry | undefined
   ): ApiError | undefined {
-    if (!session) return rejected(request, 'revoked')
-    const denied = denial(requirements.access, session.roles)
+    if (!caller) return rejected(request, 'revoked')
+    const denied = denial(requirements.access, caller.roles)
     if (denied) {
-      logQuietly(request, 'authz_fail', session.userId, { userId: session.userId, route: request.routeOptions.url })
+      logQuietly(request, 'authz_fail', caller.userId, { userId: caller.userId, route: request.routeOptions.url })
       return new ApiError(denied)
     }
-    const error = unmet(requirements, session)
-    if (!error) callers.set(request, session)
+    const error = unmet(requirements, caller)
+    if (!error) callers.set(request, caller)
     return error
   }
 
@@ -129,20 +140,22 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
     prependHook(route, 'onRequest', (request, reply, done) => {
       // Authenticated responses must not be cached. Set here, since a hook of its own would cost more.
       reply.header('cache-control', 'no-store')
-      let claims: AccessClaims
+      let presented: ReturnType<typeof present>
       try {
-        claims = accessTokens.verify(accessTokenOf(request))
+        presented = present(request, requirements)
       } catch (error) {
-        done(property(error, 'code') === 'ACCESS_TOKEN_INVALID' ? rejected(request, 'forged') : error as Error)
+        const code = property(error, 'code')
+        if (code === 'ACCESS_TOKEN_MISSING' && requirements.missing) done(new ApiError('ACCESS_TOKEN_INVALID'))
+        else done(code === 'ACCESS_TOKEN_INVALID' ? rejected(request, 'forged') : error as Error)
         return
       }
-      const cached = sessionCache.get(claims)
+      const { cached, load } = presented
       const error = cached && admit(request, requirements, cached)
       // Another replica may have renewed the session, which sends no notification. The database decides.
       if (cached && (!error || !isUnmet(error))) done(error)
-      else sessionCache.load(claims).then(loaded => { done(admit(request, requirements, loaded)) }, done)
+      else load().then(loaded => { done(admit(request, requirements, loaded)) }, done)
     })
   })
   // cors and openapi register routes that declare no access: the former before this hook exists, the latter with a hook
   // that declares it for them.
-}, { name: 'guard', fastify: '5.x', dependencies: ['cors', 'jwt', 'openapi', 'session-cache'] })
+}, { name: 'guard', fastify: '5.x', dependencies: ['api-keys', 'cors', 'jwt', 'openapi', 'session-cache'] })

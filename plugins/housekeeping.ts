@@ -1,7 +1,7 @@
 import fp from 'fastify-plugin'
 import {
-  purgeAuditEvents, purgeChallenges, purgeCounters, purgeEmailTokens, purgeMails, purgeNetworks, purgeSessions,
-  purgeUnverifiedUsers
+  purgeAuditEvents, purgeChallenges, purgeCounters, purgeEmailTokens, purgeKeys, purgeMails, purgeNetworks,
+  purgeSessions, purgeUnverifiedUsers
 } from '../sql/housekeeping.ts'
 import { pause } from '../src/backoff.ts'
 import type { Config } from '../src/config/read-settings.ts'
@@ -22,8 +22,9 @@ declare module 'fastify' {
 export default fp<{ config: Config }>(async function housekeeping (fastify, { config }) {
   const stopped = new AbortController()
 
-  const statements = [purgeSessions, purgeCounters, purgeNetworks, purgeMails, purgeEmailTokens, purgeChallenges]
-    .map(build => build(BATCH))
+  const statements = [
+    purgeSessions, purgeKeys, purgeCounters, purgeNetworks, purgeMails, purgeEmailTokens, purgeChallenges
+  ].map(build => build(BATCH))
   if (config.EMAIL_VERIFICATION === 'required') statements.push(purgeUnverifiedUsers(BATCH))
   if (config.AUDIT_RETENTION > 0) statements.push(purgeAuditEvents(BATCH, config.AUDIT_RETENTION))
 

@@ -1,30 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import jwt from '@fastify/jwt'
-import { type Static, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { createVerifier } from 'fast-jwt'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
-import { roles } from '../src/access.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { mustEnrol } from '../src/factors/policy.ts'
+import { type AccessClaims, Claims } from '../src/tokens/access-claims.ts'
 import { readKeys } from '../src/tokens/key-file.ts'
-import { type KeyRing, ringOfKeys, ringOfSecrets, secretVerifier, type Verifier } from '../src/tokens/key-ring.ts'
-import type { SessionEntry } from '../src/tokens/session-cache.ts'
+import {
+  headerOf, type KeyRing, ringOfKeys, ringOfSecrets, secretVerifier, type Verifier
+} from '../src/tokens/key-ring.ts'
+import type { Session } from '../src/tokens/session-cache.ts'
 import { errorCode, errorMessage, property } from '../src/unknown.ts'
-
-/** The claims of an access token (RFC 9068). `id` is `sub` as a number, which existing front-ends read. */
-const Claims = Type.Object({
-  sub: Type.String({ minLength: 1 }),
-  id: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
-  sid: Type.String({ pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' }),
-  roles: Type.Array(Type.Union(roles.map(role => Type.Literal(role)))),
-  iat: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
-  exp: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
-})
-
-export type AccessClaims = Static<typeof Claims>
 
 export interface AccessTokens {
   /**
@@ -32,9 +21,11 @@ export interface AccessTokens {
    * an audience that only gatehouse accepts: other servers would not know that it permits nothing else.
    * @param audience the server that the token is for; gatehouse itself unless given
    */
-  issue (session: SessionEntry, audience?: string): string
+  issue (session: Session, audience?: string): string
   /** @throws ApiError ACCESS_TOKEN_EXPIRED, or ACCESS_TOKEN_INVALID for any other invalid token */
   verify (token: string): AccessClaims
+  /** Verifies a token for gatehouse or any server in JWT_AUDIENCES. @throws as `verify` */
+  verifyForAny (token: string): AccessClaims
   /** The public keys in use, for /.well-known/jwks.json; none without JWT_KEYS_FILE. */
   publicJwks (): KeyRing['publicJwks']
   /** Reloads JWT_KEYS_FILE. An invalid file is logged, and the current keys stay in use. */
@@ -56,7 +47,9 @@ const LEEWAY = 60
 export default fp<{ config: Config }>(async function accessTokens (fastify, { config }) {
   const { JWT_ISSUER: iss, JWT_AUDIENCE: aud, ACCESS_TOKEN_TTL: ttl, JWT_KEYS_FILE: file } = config
   const enrolment = `${aud}#second-factor-enrolment`
-  const rules = { checkTyp: 'at+jwt', allowedIss: iss, allowedAud: [aud, enrolment], requiredClaims: ['iss', 'aud', 'exp', 'iat'] }
+  const own = [aud, enrolment]
+  const allowedAud = [...own, ...config.JWT_AUDIENCES]
+  const rules = { checkTyp: 'at+jwt', allowedIss: iss, allowedAud, requiredClaims: ['iss', 'aud', 'exp', 'iat'] }
   // A single algorithm: tokens with HS384 or HS512 and the same secret would verify too (RFC 8725 §3.1).
   const hs256 = { ...rules, algorithms: ['HS256' as const] }
   const accepted = config.JWT_SECRET_ACCEPTED.map(key => {
@@ -100,21 +93,12 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
     },
 
     verify (token) {
-      const cached = verified.get(token)
-      if (cached !== undefined) {
-        const now = Date.now() / 1000
-        if (cached.exp <= now) throw new ApiError('ACCESS_TOKEN_EXPIRED')
-        // The clock was set back.
-        if (cached.iat > now + LEEWAY) throw new ApiError('ACCESS_TOKEN_INVALID')
-        return cached
-      }
-      const payload = verifySignature(token)
-      if (!claims.Check(payload) || payload.sub !== String(payload.id) || payload.iat > Date.now() / 1000 + LEEWAY) {
-        throw new ApiError('ACCESS_TOKEN_INVALID')
-      }
-      verified.set(token, payload)
+      const payload = verifyForAny(token)
+      if (payload.aud !== aud && ![payload.aud].flat().some(name => own.includes(name))) throw new ApiError('ACCESS_TOKEN_INVALID')
       return payload
     },
+
+    verifyForAny,
 
     publicJwks: () => ring.publicJwks,
 
@@ -129,6 +113,23 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
       }
     }
   })
+
+  function verifyForAny (token: string): AccessClaims {
+    const cached = verified.get(token)
+    if (cached !== undefined) {
+      const now = Date.now() / 1000
+      if (cached.exp <= now) throw new ApiError('ACCESS_TOKEN_EXPIRED')
+      // The clock was set back.
+      if (cached.iat > now + LEEWAY) throw new ApiError('ACCESS_TOKEN_INVALID')
+      return cached
+    }
+    const payload = verifySignature(token)
+    if (!claims.Check(payload) || payload.sub !== String(payload.id) || payload.iat > Date.now() / 1000 + LEEWAY) {
+      throw new ApiError('ACCESS_TOKEN_INVALID')
+    }
+    verified.set(token, payload)
+    return payload
+  }
 
   function verifySignature (token: string): unknown {
     const header = headerOf(token)
@@ -148,12 +149,3 @@ export default fp<{ config: Config }>(async function accessTokens (fastify, { co
 }, { name: 'jwt', fastify: '5.x' })
 
 const toSeconds = (milliseconds: number): number => Math.floor(milliseconds / 1000)
-
-/** A token's header, unverified; undefined if there is none. */
-function headerOf (token: string): unknown {
-  try {
-    return JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString()) as unknown
-  } catch {
-    return undefined
-  }
-}

@@ -83,7 +83,7 @@ export default fp<{ config: Config }>(async function metrics (fastify, { config 
     () => sessionCache.stats().hits)
   counter('gatehouse_session_cache_misses_total', 'Authenticated requests that queried the database.',
     () => sessionCache.stats().misses)
-  gauge('gatehouse_session_cache_entries', 'Sessions in the cache.', () => sessionCache.stats().entries)
+  gauge('gatehouse_session_cache_entries', 'Sessions and API keys in the cache.', () => sessionCache.stats().entries)
   // Without the cache no process listens, which is no fault to alert on.
   if (config.SESSION_CACHE === 'off') return
   gauge('gatehouse_invalidation_listening', 'Processes that receive invalidations. The others query the database ' +

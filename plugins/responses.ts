@@ -30,7 +30,9 @@ export default fp(async function responses (fastify) {
 
 function impliedErrors (route: RouteOptions, access: Access): ErrorCode[] {
   const codes: ErrorCode[] = ['INTERNAL', 'DATABASE_UNAVAILABLE', 'REQUEST_MALFORMED']
-  if (access !== 'public') codes.push('ACCESS_TOKEN_MISSING', 'ACCESS_TOKEN_EXPIRED', 'ACCESS_TOKEN_INVALID')
+  if (access !== 'public') codes.push('ACCESS_TOKEN_INVALID')
+  if (access !== 'public' && !route.config?.missing) codes.push('ACCESS_TOKEN_MISSING')
+  if (access !== 'public' && route.config?.apiKeys !== 'only') codes.push('ACCESS_TOKEN_EXPIRED')
   if (route.config?.freshness) codes.push('REAUTHENTICATION_REQUIRED')
   if (access !== 'public' && !route.config?.enrolment) codes.push('SECOND_FACTOR_ENROLMENT_REQUIRED')
   if (route.config?.deadline !== false) codes.push('DEADLINE_EXCEEDED')

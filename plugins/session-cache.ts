@@ -1,10 +1,12 @@
 import fp from 'fastify-plugin'
+import { liveKey } from '../sql/api-keys.ts'
 import { InvalidationListener } from '../sql/invalidations.ts'
 import { notifyProof } from '../sql/listening-connection.ts'
 import { liveSession } from '../sql/sessions.ts'
 import type { Config } from '../src/config/read-settings.ts'
+import type { AccessClaims } from '../src/tokens/access-claims.ts'
+import { hasSecret, type KeyEntry, type PresentedKey } from '../src/tokens/api-key.ts'
 import { SessionCache, type SessionEntry } from '../src/tokens/session-cache.ts'
-import type { AccessClaims } from './jwt.ts'
 
 export interface CachedSessions {
   /** Returns the cached session of a token; undefined if a query is needed. */
@@ -15,7 +17,18 @@ export interface CachedSessions {
    * @throws ApiError DATABASE_UNAVAILABLE
    */
   load (claims: AccessClaims): Promise<SessionEntry | undefined>
-  /** Drops the sessions of a user whom this process has just changed. Other processes are notified by the database. */
+  /** Returns a cached API key; undefined if a query is needed. */
+  getKey (presented: PresentedKey): KeyEntry | undefined
+  /**
+   * Returns an API key from the database.
+   * @returns undefined if it does not exist or has expired, or its owner is disabled or deleted
+   * @throws ApiError DATABASE_UNAVAILABLE
+   */
+  loadKey (presented: PresentedKey): Promise<KeyEntry | undefined>
+  /**
+   * Drops the sessions and API keys of a user whom this process has just changed. Other processes are notified by the
+   * database.
+   */
   invalidate (userId: number): void
   /**
    * Hits and misses so far, current entries, whether invalidations are being received, and how often their connection
@@ -34,9 +47,9 @@ declare module 'fastify' {
 const LOG_INTERVAL = 60_000
 
 /**
- * Tells whether a session is alive and what it allows. Entries are used only while the connection that receives
- * invalidations is known to work. While it is lost, revocation is late by at most the heartbeat plus half a second;
- * after that, every request queries the database.
+ * Tells whether a session or an API key is valid, and what it allows. Entries are used only while the connection that
+ * receives invalidations is known to work. While it is lost, revocation is late by at most the heartbeat plus half
+ * a second; after that, every request queries the database.
  */
 export default fp<{ config: Config }>(async function sessionCache (fastify, { config }) {
   const cache = new SessionCache(config.SESSION_CACHE_SIZE)
@@ -68,7 +81,7 @@ export default fp<{ config: Config }>(async function sessionCache (fastify, { co
   fastify.decorate('sessionCache', {
     get ({ id, sid }) {
       if (!listener.isCurrent()) return undefined
-      const entry = cache.get(sid)
+      const entry = cache.getSession(sid)
       if (entry === undefined || entry.userId !== id || entry.expiresAt.getTime() <= Date.now()) return undefined
       hits++
       return entry
@@ -76,9 +89,30 @@ export default fp<{ config: Config }>(async function sessionCache (fastify, { co
 
     async load ({ id: userId, sid: sessionId }) {
       misses++
-      return await cache.load(userId, async () => {
+      return await cache.load(async () => {
         const [session] = await fastify.db.query(liveSession(userId, sessionId, config.REFRESH_IDLE_TTL))
         return session && { userId, sessionId, ...session }
+      })
+    },
+
+    getKey (presented) {
+      if (!listener.isCurrent()) return undefined
+      const entry = cache.getKey(presented.keyId)
+      if (!entry || !hasSecret(presented, entry)) return undefined
+      if (entry.expiresAt !== null && entry.expiresAt.getTime() <= Date.now()) return undefined
+      hits++
+      return entry
+    },
+
+    async loadKey (presented) {
+      const { keyId } = presented
+      misses++
+      return await cache.load(async () => {
+        const [row] = await fastify.db.query(liveKey(keyId))
+        if (!row) return undefined
+        const { secretHash, lastUsedAt, ...key } = row
+        const entry = { ...key, keyId, secretHash: Buffer.from(secretHash, 'base64url'), usedAt: lastUsedAt?.getTime() ?? 0 }
+        return hasSecret(presented, entry) ? entry : undefined
       })
     },
 

@@ -18,8 +18,9 @@ export const NETWORK_KEPT = 'interval \'30 days\''
 
 const PASSWORD = 'credentials.id AS "credentialId", version, data ->> \'hash\' AS hash'
 
-const HAS_SECOND_FACTOR = `EXISTS (SELECT FROM credentials AS factors WHERE factors.user_id = users.id
-        AND factors.kind IN ('totp', 'passkey')) AS "hasSecondFactor"`
+/** The SQL of whether a user has a second factor, as "hasSecondFactor". @param user the SQL of the user's id */
+export const hasSecondFactor = (user: string) => `EXISTS (SELECT FROM credentials AS factors
+        WHERE factors.user_id = ${user} AND factors.kind IN ('totp', 'passkey')) AS "hasSecondFactor"`
 
 const USERS = 'users LEFT JOIN credentials ON user_id = users.id AND kind = \'password\''
 
@@ -45,7 +46,7 @@ export function passwordOf (
 export const credentialsByUsername = statement({
   name: 'credentials_by_username',
   text: `SELECT users.id, username, email, ${PASSWORD}, disabled_at IS NOT NULL AS disabled,
-      email_verified_at IS NOT NULL AS "emailVerified", ${HAS_SECOND_FACTOR},
+      email_verified_at IS NOT NULL AS "emailVerified", ${hasSecondFactor('users.id')},
       EXISTS (SELECT FROM known_networks WHERE user_id = users.id AND network = $2::text
         AND last_seen_at > now() - ${NETWORK_KEPT}) AS "isKnown"
     FROM ${USERS} WHERE lower(username COLLATE "C") = lower($1::text COLLATE "C")`,
@@ -62,7 +63,7 @@ export const credentialsByUsername = statement({
 /** A user who must enter the password again, or present a second factor. */
 export const credentialsById = statement({
   name: 'credentials_by_id',
-  text: `SELECT users.id, username, email, ${PASSWORD}, ${HAS_SECOND_FACTOR} FROM ${USERS}
+  text: `SELECT users.id, username, email, ${PASSWORD}, ${hasSecondFactor('users.id')} FROM ${USERS}
     WHERE users.id = $1::bigint`,
   values: (id: number) => [id],
   row: Type.Object({ ...UserWithPassword.properties, hasSecondFactor: Type.Boolean() })

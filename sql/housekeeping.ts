@@ -29,6 +29,14 @@ export const purgeSessions = statement({
   row
 })
 
+/** Deletes up to `batch` expired API keys. */
+export const purgeKeys = statement({
+  name: 'purge_keys',
+  text: purge('api_keys', 'expires_at <= now()', 'expires_at'),
+  values: (batch: number) => [batch],
+  row
+})
+
 /** Deletes up to `batch` expired counters. */
 export const purgeCounters = statement({
   name: 'purge_counters',

@@ -60,3 +60,15 @@ export const endRejectedSession = statement({
   values: parameters,
   row: Type.Object({ expired: Type.Boolean() })
 })
+
+/**
+ * The session of a refresh token that `rotateSession` would accept. Returns no row for any other. Changes nothing.
+ */
+export const acceptedSession = statement({
+  name: 'accepted_session',
+  text: `SELECT username, refresh_tokens.created_at AS "createdAt", ${expiryOf('$5::int')} AS "expiresAt"
+    FROM refresh_tokens JOIN users ON users.id = refresh_tokens.user_id
+    WHERE user_id = $1::bigint AND refresh_tokens.id = $2::uuid AND ${ALIVE} AND ${ACCEPTED} AND disabled_at IS NULL`,
+  values: parameters,
+  row: Type.Object({ username: Type.String(), createdAt: Type.Date(), expiresAt: Type.Date() })
+})

@@ -1,17 +1,14 @@
 import { Type } from '@sinclair/typebox'
 import { AuthenticationMethods } from '../src/tokens/authentication.ts'
+import { hasSecondFactor } from './credentials.ts'
 import { statement } from './statement.ts'
 import { selectRoles, Roles } from './users.ts'
 
 // One row of `refresh_tokens` is one session. sql/sign-in.ts has the statements that open and renew one, and
 // sql/rotation.ts those of a refresh.
 
-/** The SQL of whether the user $1 has a second factor. */
-export const HAS_SECOND_FACTOR =
-  'EXISTS (SELECT FROM credentials WHERE user_id = $1::bigint AND kind IN (\'totp\', \'passkey\'))'
-
 /** The SQL of when and how the user of a session, $1, last authenticated. */
-export const AUTHENTICATION = `authenticated_at AS "authenticatedAt", amr, ${HAS_SECOND_FACTOR} AS "hasSecondFactor"`
+export const AUTHENTICATION = `authenticated_at AS "authenticatedAt", amr, ${hasSecondFactor('$1::bigint')}`
 
 /** The row of a session that access tokens are issued for. */
 export const SessionRow = Type.Object({
@@ -35,12 +32,13 @@ export const expiryOf = (idle: string) =>
  */
 export const liveSession = statement({
   name: 'live_session',
-  text: `SELECT ${expiryOf('$3::int')} AS "expiresAt", ${AUTHENTICATION}, ${selectRoles('$1::bigint')} AS roles
+  text: `SELECT username, ${expiryOf('$3::int')} AS "expiresAt", ${AUTHENTICATION},
+      ${selectRoles('$1::bigint')} AS roles
     FROM refresh_tokens JOIN users ON users.id = refresh_tokens.user_id
     WHERE user_id = $1::bigint AND refresh_tokens.id = $2::uuid AND ${expiryOf('$3::int')} > now()
       AND disabled_at IS NULL`,
   values: (userId: number, sessionId: string, idle: number) => [userId, sessionId, idle],
-  row: SessionRow
+  row: Type.Object({ ...SessionRow.properties, username: Type.String() })
 })
 
 /**

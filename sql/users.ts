@@ -3,7 +3,7 @@ import { type Role, roleId, roles } from '../src/access.ts'
 import { statement } from './statement.ts'
 
 /** The SQL of a role's name. A constant list instead of a join with `roles`; a test compares it with the table. */
-const roleName = `(ARRAY[${roles.map(role => `'${role}'`).join(', ')}])[role_id]`
+export const roleName = `(ARRAY[${roles.map(role => `'${role}'`).join(', ')}])[role_id]`
 
 /**
  * The SQL of a user's role names, in the order of their ids.

@@ -18,6 +18,7 @@ export const catalogue = {
     message: 'Failed! Role %s is not open to sign-up. Send an admin\'s access token, or add the role to SIGNUP_ROLES.',
     example: 'admin'
   },
+  ROLE_NOT_HELD: { status: 403, message: 'Require Role %s!', example: 'admin' },
   PASSWORD_WEAK: { status: 400, message: 'Failed! The password is %s.', example: 'one of the most common' },
   USER_NOT_FOUND: { status: 404, message: 'User Not found.' },
   PASSWORD_INVALID: { status: 401, message: 'Invalid Password!', headers: unauthenticated, body: { accessToken: null } },
@@ -57,6 +58,8 @@ export const catalogue = {
     headers: unauthenticated
   },
   SESSION_NOT_FOUND: { status: 404, message: 'Session Not found.' },
+  KEY_NOT_FOUND: { status: 404, message: 'API key Not found.' },
+  KEY_LIMIT_REACHED: { status: 409, message: 'The maximum number of API keys is reached. Please delete one first.' },
   LAST_ADMIN: { status: 409, message: 'The last admin cannot be removed.' },
   VALIDATION_FAILED: { status: 400, message: '%s', example: 'username is required' },
   REQUEST_MALFORMED: { status: 400, message: 'The request could not be parsed.' },

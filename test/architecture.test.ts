@@ -171,6 +171,18 @@ test('a route file registers routes with access and a schema for every status th
   ], CAN_FAIL)
 })
 
+test('API keys are admitted by these routes and no others', async t => {
+  const url = await createDatabase(t)
+  const { app, routes } = await collectRoutes(async () => await buildApp(configOf(url, { ...MAIL_SETTINGS, LOG_LEVEL: 'silent' })))
+  await app.close()
+  const admitting = routes.filter(({ config }) => config?.apiKeys)
+    .map(({ method, url, config }) => `${String(method)} ${url.replace(/(.)\/$/, '$1')}${config?.apiKeys === 'only' ? ' only' : ''}`)
+  t.strictSame([...new Set(admitting)].sort(), [
+    'GET /api/audit', 'GET /api/auth/check', 'GET /api/test/admin', 'GET /api/test/mod', 'GET /api/test/user', 'GET /api/users',
+    'GET /api/users/:id', 'POST /api/auth/introspect only'
+  ])
+})
+
 test('every error of the catalogue is used', async t => {
   t.strictSame(unusedCodes(Object.keys(catalogue), sources), [])
   t.strictSame(unusedCodes(['NO_SUCH_CODE'], sources), ['NO_SUCH_CODE'], CAN_FAIL)

@@ -1,6 +1,8 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { test } from 'tap'
+import { parse } from 'yaml'
 import { settings } from '../src/config/settings.ts'
+import { isRecord, property } from '../src/unknown.ts'
 import { startApp } from './support/app.ts'
 import { faultsOf, SERVICE } from './support/settings.ts'
 import { filesUnder, readText } from './support/source.ts'
@@ -47,6 +49,60 @@ test('every Kubernetes file but the example of the Secret is part of the kustomi
   const own = ['kustomization.yaml', 'secret.example.yaml']
   t.strictSame(matchesOf(readText('deploy/kubernetes/kustomization.yaml'), /^ {2}- (\S+)$/gm).sort(),
     files.filter(name => !own.includes(name)))
+})
+
+const IDENTITY = ['X-User-Id', 'X-User-Name', 'X-User-Roles', 'X-Auth-Method']
+const PRESENTED = ['Authorization', 'X-Access-Token', 'X-Api-Key']
+
+/** The values of a property, anywhere in a document. */
+function valuesOf (document: unknown, name: string): unknown[] {
+  if (Array.isArray(document)) return document.flatMap(item => valuesOf(item, name))
+  if (!isRecord(document)) return []
+  return Object.entries(document).flatMap(([key, value]) => [...key === name ? [value] : [], ...valuesOf(value, name)])
+}
+
+test('Traefik deletes what clients claim, asks gatehouse, and deletes the secrets, in this order', async t => {
+  const document: unknown = parse(readText('deploy/forward-auth/traefik.yaml'))
+  t.strictSame(valuesOf(document, 'middlewares').filter(Array.isArray), [
+    ['unclaimed', 'check', 'without-secrets'], ['unclaimed', 'check-admin', 'without-secrets']
+  ])
+  const [claims, secrets] = valuesOf(document, 'customRequestHeaders').map(headers => isRecord(headers) ? headers : {})
+  t.strictSame(Object.values({ ...claims, ...secrets }).filter(value => value !== ''), [], 'an empty value deletes a header')
+  const forms = IDENTITY.flatMap(name => {
+    const [x = '', middle = '', last = ''] = name.split('-')
+    return ['-', '_'].flatMap(one => ['-', '_'].map(other => `${x}${one}${middle}${other}${last}`))
+  })
+  t.strictSame(Object.keys(claims ?? {}).sort(), forms.sort())
+  t.strictSame(Object.keys(secrets ?? {}), PRESENTED)
+  t.strictSame(valuesOf(document, 'authResponseHeaders'), [IDENTITY, IDENTITY])
+  t.strictSame(valuesOf(document, 'authRequestHeaders'), [PRESENTED, PRESENTED])
+  t.strictSame(valuesOf(document, 'address'),
+    ['http://10.0.0.11:8080/api/auth/check', 'http://10.0.0.11:8080/api/auth/check?role=admin'])
+  t.strictSame(valuesOf(document, 'trustForwardHeader'), [])
+})
+
+test('Envoy deletes what clients claim before its filters, and lets nothing pass if gatehouse fails', async t => {
+  const document: unknown = parse(readText('deploy/forward-auth/envoy.yaml'))
+  const names = IDENTITY.map(name => name.toLowerCase())
+  t.strictSame(valuesOf(document, 'mutations'), [names.map(name => ({ remove: name }))])
+  t.strictSame(valuesOf(document, 'headers_with_underscores_action'), ['REJECT_REQUEST'])
+  t.strictSame(valuesOf(document, 'allowed_upstream_headers'), [{ patterns: names.map(name => ({ exact: name })) }])
+  t.strictSame(valuesOf(document, 'allowed_headers'),
+    [{ patterns: [...PRESENTED, 'X-Forwarded-For'].map(name => ({ exact: name.toLowerCase() })) }])
+  t.strictSame(valuesOf(document, 'request_headers_to_remove'), [PRESENTED.map(name => name.toLowerCase())])
+  t.strictSame(valuesOf(document, 'failure_mode_allow'), [false])
+  const clusters = valuesOf(document, 'clusters').flat().map(cluster => property(cluster, 'name'))
+  t.strictSame(valuesOf(document, 'cluster').filter(name => !clusters.includes(name)), [])
+  const [script] = valuesOf(document, 'inline_string')
+  t.match(script, '"/api/auth/check"')
+})
+
+test('every configuration for forward authentication asks the check of this service', async t => {
+  const { app } = await startApp(t)
+  t.ok(app.hasRoute({ method: 'GET', url: '/api/auth/check' }))
+  const files = ['nginx.conf', 'gatehouse.lua', 'Caddyfile', 'traefik.yaml', 'envoy.yaml']
+  for (const file of files) t.match(readText(`deploy/forward-auth/${file}`), '/api/auth/check', file)
+  t.match(readText('examples/behind-nginx/nginx.conf'), '/api/auth/check;')
 })
 
 test('only the namespace of the monitoring may reach the metrics in Kubernetes', async t => {

@@ -24,7 +24,8 @@ const file = (name: string) => join(root, name)
 const read = (name: string) => readFileSync(file(name), 'utf8')
 
 const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md',
-  ...filesUnder(['docs', 'plugins'], '.md'), 'examples/client/README.md', 'examples/resource-server/README.md']
+  ...filesUnder(['docs', 'plugins'], '.md'), 'examples/behind-nginx/README.md',
+  'examples/client/README.md', 'examples/resource-server/README.md']
 
 interface Table {
   name: string

@@ -144,6 +144,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/auth/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tells a proxy whether a request may pass.
+         * @description The response has the headers `x-user-id`, `x-user-name`, `x-user-roles` (such as `user,admin`) and `x-auth-method` (`session` or `key`).
+         */
+        get: operations["getAuthCheck"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/auth/email/undo": {
         parameters: {
             query?: never;
@@ -155,7 +175,7 @@ export interface paths {
         put?: never;
         /**
          * Undoes a change of the address.
-         * @description Ends every session, makes the password and all pending links invalid, and mails a link to choose a new password to the restored address.
+         * @description Ends every session, makes the password, all API keys and pending links invalid, and mails a link to choose a new password to the restored address.
          */
         post: operations["postAuthEmailUndo"];
         delete?: never;
@@ -198,6 +218,26 @@ export interface paths {
          * @description Proves that the user acts by an access token of the user, by `password`, or by `newPassword` for a user whose address was never verified: that ends every session and replaces the password.
          */
         post: operations["postAuthEmailVerify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/introspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tells a service whether a token is valid, and whose it is (RFC 7662).
+         * @description The caller is an API key with one of INTROSPECTION_ROLES.
+         */
+        post: operations["postAuthIntrospect"];
         delete?: never;
         options?: never;
         head?: never;
@@ -399,6 +439,50 @@ export interface paths {
          */
         post: operations["postAuthSignoutAll"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the caller's API keys, newest first.
+         * @description Access: signed-in.
+         */
+        get: operations["getKeys"];
+        put?: never;
+        /**
+         * Creates an API key, which this response alone contains.
+         * @description Without `roles`, the key has those of the caller. It never has a role that its owner has lost.
+         */
+        post: operations["postKeys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Deletes one of the caller's API keys.
+         * @description Access: signed-in.
+         */
+        delete: operations["deleteKeysId"];
         options?: never;
         head?: never;
         patch?: never;
@@ -737,7 +821,7 @@ export interface paths {
         };
         get?: never;
         /**
-         * Disables a user, which ends the user's sessions, or enables the user again.
+         * Disables a user, which ends the user's sessions and API keys, or enables the user again.
          * @description Access: admin, with a fresh session.
          */
         put: operations["putUsersIdDisabled"];
@@ -2053,9 +2137,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -2071,7 +2155,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -2156,6 +2240,154 @@ export interface operations {
                         message: string;
                         /** @enum {string} */
                         code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    getAuthCheck: {
+        parameters: {
+            query?: {
+                /**
+                 * @description the name of a role; several mean any of them
+                 * @example user
+                 */
+                role?: string | string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": "OK";
+                };
+            };
+            /**
+             * @description ROLE_UNKNOWN: Failed! Role does not exist = owner
+             *
+             *     REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ROLE_UNKNOWN" | "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
+                    };
+                };
+            };
+            /** @description ROLE_NOT_HELD: Require Role admin! */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ROLE_NOT_HELD";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /** @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again. */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE";
                     };
                 };
             };
@@ -2774,6 +3006,257 @@ export interface operations {
                         message: string;
                         /** @enum {string} */
                         code: "BUSY" | "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    postAuthIntrospect: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description an access token, an API key or a refresh token
+                     * @example eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln
+                     */
+                    token: string;
+                    /** @description a string, which is ignored */
+                    token_type_hint?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description an access token, an API key or a refresh token
+                     * @example eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln
+                     */
+                    token: string;
+                    /** @description a string, which is ignored */
+                    token_type_hint?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @description If false, the response has nothing else.
+                         * @example true
+                         */
+                        active: boolean;
+                        /**
+                         * @description Resource servers accept no refresh tokens.
+                         * @example access_token
+                         * @enum {string}
+                         */
+                        token_use?: "access_token" | "api_key" | "refresh_token";
+                        /**
+                         * @description Absent for a refresh token.
+                         * @example Bearer
+                         * @enum {string}
+                         */
+                        token_type?: "Bearer";
+                        /** @example 1 */
+                        sub?: string;
+                        /**
+                         * @description 3 to 64 letters, digits, dots, underscores or hyphens
+                         * @example alice
+                         */
+                        username?: string;
+                        /**
+                         * @example [
+                         *       "ROLE_USER",
+                         *       "ROLE_MODERATOR",
+                         *       "ROLE_ADMIN"
+                         *     ]
+                         */
+                        roles?: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                        /** @example gatehouse */
+                        iss?: string;
+                        aud?: string | string[];
+                        /**
+                         * Format: int64
+                         * @example 1793966400
+                         */
+                        exp?: number;
+                        /**
+                         * Format: int64
+                         * @example 1793966400
+                         */
+                        iat?: number;
+                        /**
+                         * Format: uuid
+                         * @example 019ab0c4-7c00-7000-8000-000000000001
+                         */
+                        jti?: string;
+                        /**
+                         * Format: uuid
+                         * @example 019ab0c4-7c00-7000-8000-000000000001
+                         */
+                        sid?: string;
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /** @description ACCESS_TOKEN_INVALID: Unauthorized! */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_INVALID";
+                    };
+                };
+            };
+            /** @description ROLE_NOT_HELD: Require Role admin! */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ROLE_NOT_HELD";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
@@ -3452,6 +3935,8 @@ export interface operations {
              *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -3861,9 +4346,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -3879,7 +4364,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -4023,9 +4508,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -4041,7 +4526,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -4947,9 +5432,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -4965,7 +5450,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -4989,6 +5474,625 @@ export interface operations {
                         message: string;
                         /** @enum {string} */
                         code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    getKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        keys: {
+                            /**
+                             * @description the id of an API key
+                             * @example 019ab0c4-7c00-7000-8000-000000000001
+                             */
+                            id: string;
+                            /**
+                             * @description 1 to 64 characters
+                             * @example nightly export
+                             */
+                            name: string;
+                            /**
+                             * @example [
+                             *       "ROLE_USER",
+                             *       "ROLE_MODERATOR",
+                             *       "ROLE_ADMIN"
+                             *     ]
+                             */
+                            roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                            /**
+                             * Format: date-time
+                             * @example 2026-11-23T12:00:00.000Z
+                             */
+                            created: string;
+                            lastUsed: string | null;
+                            expires: string | null;
+                        }[];
+                    };
+                };
+            };
+            /** @description REQUEST_MALFORMED: The request could not be parsed. */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
+                    };
+                };
+            };
+            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    postKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description 1 to 64 characters
+                     * @example nightly export
+                     */
+                    name: string;
+                    /**
+                     * @description a list of at most 16 role names
+                     * @example [
+                     *       "user"
+                     *     ]
+                     */
+                    roles?: string[];
+                    /**
+                     * @description a time such as 2027-01-31T12:00:00Z
+                     * @example 2027-01-31T12:00:00Z
+                     */
+                    expiresAt?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * @description 1 to 64 characters
+                     * @example nightly export
+                     */
+                    name: string;
+                    /**
+                     * @description a list of at most 16 role names
+                     * @example [
+                     *       "user"
+                     *     ]
+                     */
+                    roles?: string[];
+                    /**
+                     * @description a time such as 2027-01-31T12:00:00Z
+                     * @example 2027-01-31T12:00:00Z
+                     */
+                    expiresAt?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @description the id of an API key
+                         * @example 019ab0c4-7c00-7000-8000-000000000001
+                         */
+                        id: string;
+                        /**
+                         * @description 1 to 64 characters
+                         * @example nightly export
+                         */
+                        name: string;
+                        /**
+                         * @example [
+                         *       "ROLE_USER",
+                         *       "ROLE_MODERATOR",
+                         *       "ROLE_ADMIN"
+                         *     ]
+                         */
+                        roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                        /**
+                         * Format: date-time
+                         * @example 2026-11-23T12:00:00.000Z
+                         */
+                        created: string;
+                        lastUsed: string | null;
+                        expires: string | null;
+                        /** @example gh_01ovp62Gn9yS2LKcb200000107yhS307yhS307yhS307yhS307yhS30o6xiy */
+                        key: string;
+                    };
+                };
+            };
+            /**
+             * @description ROLE_UNKNOWN: Failed! Role does not exist = owner
+             *
+             *     REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ROLE_UNKNOWN" | "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
+             *     REAUTHENTICATION_REQUIRED: Please confirm your password and try again.
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
+                    };
+                };
+            };
+            /**
+             * @description ROLE_NOT_HELD: Require Role admin!
+             *
+             *     ACCESS_TOKEN_MISSING: No token provided!
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ROLE_NOT_HELD" | "ACCESS_TOKEN_MISSING";
+                    };
+                };
+            };
+            /** @description KEY_LIMIT_REACHED: The maximum number of API keys is reached. Please delete one first. */
+            409: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "KEY_LIMIT_REACHED";
+                    };
+                };
+            };
+            /** @description BODY_TOO_LARGE: The request body is too large. */
+            413: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "BODY_TOO_LARGE";
+                    };
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: Send the body as application/json or application/x-www-form-urlencoded. */
+            415: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "MEDIA_TYPE_UNSUPPORTED";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    deleteKeysId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description the id of an API key
+                 * @example 019ab0c4-7c00-7000-8000-000000000001
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example The API key was deleted.
+                         * @enum {string}
+                         */
+                        message: "The API key was deleted.";
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
+                    };
+                };
+            };
+            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING";
+                    };
+                };
+            };
+            /** @description KEY_NOT_FOUND: API key Not found. */
+            404: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "KEY_NOT_FOUND";
                     };
                 };
             };
@@ -5093,9 +6197,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -5111,7 +6215,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -5333,9 +6437,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -5351,7 +6455,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -5477,9 +6581,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -5495,7 +6599,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -5670,9 +6774,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -5688,7 +6792,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -5850,9 +6954,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -5868,7 +6972,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -6021,8 +7125,6 @@ export interface operations {
             /**
              * @description PASSWORD_INVALID: Invalid Password!
              *
-             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
-             *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
@@ -6042,7 +7144,7 @@ export interface operations {
                         accessToken?: null;
                         message: string;
                         /** @enum {string} */
-                        code: "PASSWORD_INVALID" | "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "PASSWORD_INVALID" | "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -6271,9 +7373,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
@@ -8231,7 +9333,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -8787,9 +9889,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -8805,7 +9907,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -8968,9 +10070,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
@@ -8988,7 +10090,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -9207,9 +10309,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
@@ -9227,7 +10329,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -9624,9 +10726,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -9642,7 +10744,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -9873,9 +10975,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
@@ -9893,7 +10995,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -10107,9 +11209,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
@@ -10127,7 +11229,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };

@@ -30,7 +30,7 @@ const Event = Type.Object({
 
 export default (async fastify => {
   fastify.get('/audit', {
-    config: { access: 'admin' },
+    config: { access: 'admin', apiKeys: true },
     schema: {
       summary: 'Lists audit events, newest first, optionally of one user or of one kind.',
       querystring: Query,

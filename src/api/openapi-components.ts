@@ -4,6 +4,7 @@
 export const tags = [
   { name: 'auth', description: 'Sign-up, sign-in, refresh, sign-out and sessions.' },
   { name: 'users', description: 'The caller\'s own user, and the administration of users.' },
+  { name: 'keys', description: 'The caller\'s own API keys.' },
   { name: 'audit', description: 'Changes of users, and who made them.' },
   { name: 'test', description: 'Test endpoints, for front-ends to try their tokens on.' },
   { name: 'service', description: 'The service itself.' }
@@ -18,6 +19,12 @@ export const securitySchemes = {
     in: 'header',
     name: 'x-access-token',
     description: `${JWT} Sent without a scheme, as existing front-ends do.`
+  },
+  apiKey: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'x-api-key',
+    description: 'An API key (`gh_…`), which may also be sent as a bearer token.'
   }
 } as const
 
@@ -25,6 +32,11 @@ export type SecurityRequirement = Record<string, readonly string[]>
 
 /** Either header. */
 export const accessTokenRequired: SecurityRequirement[] = [{ bearer: [] }, { accessToken: [] }]
+
+/** By `config.apiKeys`. */
+export const apiKeyRequired: Record<'true' | 'only', SecurityRequirement[]> = {
+  true: [...accessTokenRequired, { apiKey: [] }], only: [{ bearer: [] }, { apiKey: [] }]
+}
 
 /** The routes that a reader needs first, in this order. The others follow by URL. */
 const FIRST = ['/api/auth/signup', '/api/auth/signin', '/api/auth/refreshtoken', '/api/auth/signout']

@@ -1,10 +1,10 @@
 import { STATUS_CODES } from 'node:http'
 import { KindGuard, type TObject, type TSchema } from '@sinclair/typebox'
-import type { FastifySchema, RouteOptions } from 'fastify'
-import { type Access, isAccess } from '../access.ts'
+import type { FastifyContextConfig, FastifySchema, RouteOptions } from 'fastify'
+import { isAccess } from '../access.ts'
 import { type ErrorCode, errorCodes, errorDefinition, exampleMessage, responseCode } from '../errors.ts'
 import { isRecord, property } from '../unknown.ts'
-import { accessTokenRequired, responseHeaders, type SecurityRequirement } from './openapi-components.ts'
+import { accessTokenRequired, apiKeyRequired, responseHeaders, type SecurityRequirement } from './openapi-components.ts'
 
 const BODIES = ['application/json', 'application/x-www-form-urlencoded']
 
@@ -74,7 +74,10 @@ function operationId (method: string, url: string): string {
   return [method.toLowerCase(), ...words.map(word => word.charAt(0).toUpperCase() + word.slice(1))].join('')
 }
 
-const securityOf = (access: Access): SecurityRequirement[] => access === 'public' ? [] : accessTokenRequired
+function securityOf ({ access, apiKeys }: FastifyContextConfig): SecurityRequirement[] {
+  if (access === 'public') return []
+  return apiKeys ? apiKeyRequired[`${apiKeys}`] : accessTokenRequired
+}
 
 /** The body to describe. A union also accepts the absence of a body, which has an error of its own. */
 const describedBody = (body: unknown): unknown => KindGuard.IsUnion(body) ? body.anyOf[0] : body
@@ -88,7 +91,7 @@ export function describe ({ method, url, config, schema = {} }: RouteOptions): F
   return {
     operationId: operationId(String(method), url),
     tags: [top === 'api' && folder ? folder : 'service'],
-    security: securityOf(config.access),
+    security: securityOf(config),
     description: `Access: ${config.access}${config.freshness ? ', with a fresh session' : ''}.`,
     ...schema,
     ...schema.params ? { params: withIntegerFormat(schema.params) } : {},

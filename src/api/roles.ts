@@ -11,6 +11,12 @@ export const RoleList = (maxItems: number) => Type.Array(RoleName, {
   examples: [['user']]
 })
 
+/** A parameter of a query that names a role, and may be repeated. */
+export const RoleParameter = Type.Optional(Type.Union([RoleName, Type.Array(RoleName, { maxItems: 16 })], {
+  description: 'the name of a role; several mean any of them',
+  examples: ['user']
+}))
+
 /** The roles of a request, without duplicates and in their own order. @throws ApiError ROLE_UNKNOWN */
 export function toRoles (names: readonly string[]): Role[] {
   const unknown = names.find(name => !isRole(name))

@@ -4,7 +4,7 @@ import { isAccess, policies } from '../access.ts'
 /** The options of a route that are either true or absent. */
 const FLAGS = ['freshness', 'enrolment'] as const
 
-/** What a route declares. @throws Error that prevents the start, if this plugin could not enforce it */
+/** What a route declares. @throws Error that prevents the start, if the guard could not enforce it */
 export function requirementsOf ({ method, url, config }: RouteOptions): FastifyContextConfig {
   const route = `Route ${String(method)} ${url}`
   if (!isAccess(config?.access)) {
@@ -19,5 +19,11 @@ export function requirementsOf ({ method, url, config }: RouteOptions): FastifyC
     }
     if (value && config.access === 'public') throw new Error(`${route} is public, so it cannot declare ${flag}.`)
   }
+  const apiKeys: unknown = config.apiKeys
+  if (apiKeys !== undefined && apiKeys !== true && apiKeys !== 'only') {
+    throw new Error(`${route} declares the unknown apiKeys "${String(apiKeys)}". Use true or "only", or leave it out.`)
+  }
+  if (apiKeys && config.access === 'public') throw new Error(`${route} is public, so it cannot admit API keys.`)
+  if (apiKeys && config.freshness) throw new Error(`${route} requires freshness, which API keys never have.`)
   return config
 }

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { roles } from '../access.ts'
 import { encryptionKeys, integer, oneOf, seconds, secret, secrets, type SettingOptions, text } from './setting-types.ts'
 
 /** The settings of keys, tokens and sessions. */
@@ -49,11 +50,21 @@ export const sessionSettings = {
     'that require a fresh one; 0 sets no limit.'),
   MAX_SESSIONS_PER_USER: integer(1, 10000, 50, 'Maximum number of sessions per user. A further sign-in ends ' +
     'the oldest.'),
+  MAX_API_KEYS: integer(1, 10000, 100, 'Maximum number of API keys per user.'),
+  INTROSPECTION_ROLES: Type.Array(oneOf(roles), {
+    description: 'Roles whose API keys may ask about tokens at `/api/auth/introspect`. See machines.md.',
+    expected: `a comma-separated list of ${roles.join(', ')}`,
+    minItems: 1,
+    default: ['admin']
+  } satisfies SettingOptions & { minItems: number }),
+  RATE_LIMIT_INTROSPECTION: integer(0, 10_000_000, 60_000, 'Maximum number of introspections per minute and API key; 0 ' +
+    'disables the limit.'),
   SESSION_CACHE: oneOf(['on', 'off'], {
     description: '`off` queries the database on every authenticated request, for engines without LISTEN.',
     default: 'on'
   }),
-  SESSION_CACHE_SIZE: integer(1, 10_000_000, 50_000, 'Maximum number of sessions in the session cache of one process.'),
+  SESSION_CACHE_SIZE: integer(1, 10_000_000, 50_000, 'Maximum number of sessions and API keys in the session cache of one ' +
+    'process.'),
   SESSION_CACHE_HEARTBEAT: seconds(1, 60, 1, 'Interval between checks of the connection that receives ' +
     'invalidations. If that connection is lost, cached sessions are used for at most this long plus half a second.')
 }

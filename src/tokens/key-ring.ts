@@ -66,3 +66,12 @@ export function ringOfKeys (
     publicJwks: keys.map(({ publicJwk }) => publicJwk)
   }
 }
+
+/** A token's header, unverified; undefined if there is none. */
+export function headerOf (token: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString()) as unknown
+  } catch {
+    return undefined
+  }
+}

@@ -24,6 +24,8 @@ interface Request {
   path: string
   /** an access token */
   token?: string
+  /** an API key */
+  key?: string
   body?: unknown
 }
 
@@ -59,11 +61,13 @@ test('every response is as the description says', async t => {
   const seen = new Set<string>()
 
   /** Sends a request through the proxy. @returns the response, and what of the request is not as described */
-  async function send<Body = Record<string, unknown>> ({ method, path, token, body }: Request) {
+  async function send<Body = Record<string, unknown>> ({ method, path, token, key, body }: Request) {
     const response = await fetch(`${proxy}${path}`, {
       method,
       headers: {
-        ...token !== undefined && { 'x-access-token': token }, ...body !== undefined && { 'content-type': 'application/json' }
+        ...token !== undefined && { 'x-access-token': token },
+        ...key !== undefined && { 'x-api-key': key },
+        ...body !== undefined && { 'content-type': 'application/json' }
       },
       ...body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }
     })
@@ -72,14 +76,15 @@ test('every response is as the description says', async t => {
     const of = (side: string) => violationsOf(response).filter(({ location }) => location[0] === side)
       .map(({ location, message }) => `${location.join('.')}: ${message}`)
     t.strictSame(of('response'), [], `${method} ${path} ${response.status}`)
-    const route = path.replace(/\/\d+/, '/:id').replace(/\/(sessions|passkeys)\/.*-.*/, '/$1/:id').replace(/\?.*/, '')
+    const route = path.replace(/\/\d+/, '/:id').replace(/\/(sessions|passkeys)\/.*-.*/, '/$1/:id')
+      .replace(/\/api\/keys\/.*/, '/api/keys/:id').replace(/:id\/keys\/.*/, ':id/keys/:keyId').replace(/\?.*/, '')
     seen.add(`${method} ${route} ${response.status}`)
     return { status: response.status, body: (text.startsWith('{') ? JSON.parse(text) : text) as Body, request: of('request') }
   }
 
   /** Sends a request that is as described. */
   async function good<Body = Record<string, unknown>> (
-    status: number, method: string, path: string, options: { token?: string, body?: unknown } = {}
+    status: number, method: string, path: string, options: { token?: string, key?: string, body?: unknown } = {}
   ) {
     const response = await send<Body>({ method, path, ...options })
     t.strictSame([response.status, response.request], [status, []], `${method} ${path} ${JSON.stringify(response.body)}`)
@@ -217,6 +222,24 @@ test('every response is as the description says', async t => {
   await asTom(404, 'DELETE', '/api/users/me/totp')
   t.equal(codes.length, 9)
   await good(200, 'DELETE', `/api/users/${id}/factors`, { token: admin.accessToken })
+  // API keys, and what machines ask.
+  const created = await good<{ id: string, key: string }>(201, 'POST', '/api/keys', {
+    token: admin.accessToken, body: { name: 'nightly export', roles: ['admin'], expiresAt: '2099-12-31T00:00:00Z' }
+  })
+  const { key } = await good<{ key: string }>(201, 'POST', '/api/keys', { token: admin.accessToken, body: { name: 'b' } })
+  await good(403, 'POST', '/api/keys', { token: admin.accessToken, body: { name: 'c', roles: ['moderator'] } })
+  await good(200, 'GET', '/api/keys', { token: admin.accessToken })
+  await good(200, 'GET', `/api/users/${admin.id}/keys`, { token: admin.accessToken })
+  await good(200, 'GET', '/api/test/admin', { key })
+  await good(200, 'GET', '/api/auth/check', { token: admin.accessToken })
+  await good(200, 'GET', '/api/auth/check?role=user&role=admin', { key })
+  await good(403, 'GET', '/api/auth/check?role=moderator', { key })
+  await good(400, 'GET', '/api/auth/check?role=root', { key })
+  for (const introspected of [admin.accessToken, admin.refreshToken, key, 'garbage']) {
+    await good(200, 'POST', '/api/auth/introspect', { key, body: { token: introspected } })
+  }
+  await good(200, 'DELETE', `/api/keys/${created.id}`, { token: admin.accessToken })
+  await good(404, 'DELETE', `/api/users/${admin.id}/keys/${created.id}`, { token: admin.accessToken })
 
   // Responses to requests that are not as described are as described.
   t.match(await send({ method: 'GET', path: '/api/test/user' }), { status: 403, request: [/^request/] })
@@ -230,7 +253,7 @@ test('every response is as the description says', async t => {
 
   const { paths } = app.swagger() as { paths: Record<string, Record<string, unknown>> }
   const described = Object.entries(paths).flatMap(([path, operations]) =>
-    Object.keys(operations).map(method => `${method.toUpperCase()} ${path.replace(/\{\w+\}/, ':id')}`))
+    Object.keys(operations).map(method => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`))
   const called = new Set([...seen].map(line => line.split(' ').slice(0, 2).join(' ')))
   t.strictSame(described.filter(operation => !called.has(operation)), [], 'every operation was called')
 })

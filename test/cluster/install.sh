@@ -3,7 +3,7 @@
 set -euo pipefail
 
 missing=()
-for pair in haproxy:haproxy pgbouncer:pgbouncer patroni:patroni etcd:etcd-server openssl:openssl setpriv:util-linux slowhttptest:slowhttptest postfix:postfix; do
+for pair in haproxy:haproxy pgbouncer:pgbouncer patroni:patroni etcd:etcd-server openssl:openssl setpriv:util-linux slowhttptest:slowhttptest postfix:postfix nginx:nginx-light caddy:caddy; do
   command -v "${pair%%:*}" > /dev/null || missing+=("${pair##*:}")
 done
 compgen -G '/usr/lib/postgresql/*/bin/postgres' > /dev/null || missing+=(postgresql)

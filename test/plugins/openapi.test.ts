@@ -53,8 +53,9 @@ test('every route is described, with every status, security scheme and error tha
     if (!operation) return t.fail(`${String(method)} ${path} is missing`)
     const declared = isRecord(schema?.response) ? schema.response : {}
     t.strictSame(Object.keys(operation.responses), Object.keys(declared), path)
-    const token = [{ bearer: [] }, { accessToken: [] }]
-    t.strictSame(operation.security, config?.access === 'public' ? [] : token, path)
+    const token = config?.apiKeys === 'only' ? [{ bearer: [] }] : [{ bearer: [] }, { accessToken: [] }]
+    const security = config?.apiKeys ? [...token, { apiKey: [] }] : token
+    t.strictSame(operation.security, config?.access === 'public' ? [] : security, path)
     for (const [status, { content }] of Object.entries(operation.responses).filter(([status]) => status >= '400')) {
       t.strictSame(Object.keys(content['application/json']?.examples ?? {}), codesOf(declared[status], status), `${path} ${status}`)
     }

@@ -1,8 +1,9 @@
+import type { FastifyContextConfig } from 'fastify'
 import jwt from 'jsonwebtoken'
 import { test } from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { type Access, type Role, roles } from '../../src/access.ts'
-import { catalogue, type ErrorCode } from '../../src/errors.ts'
+import { catalogue, type ErrorCode, exampleMessage } from '../../src/errors.ts'
 import { configOf, createDatabase, PASSWORD, signUpBody, startApp, type TestApp } from '../support/app.ts'
 import { Authenticator } from '../support/authenticator.ts'
 import { collectRoutes } from '../support/declared-routes.ts'
@@ -28,7 +29,9 @@ type Row = [
   url: string,
   /** `status` is what a caller with access gets, if it is not 200 */
   request?: ((target: Target) => { url?: string, payload?: object, status?: number }) | undefined,
-  requirements?: 'fresh' | 'enrolment' | 'fresh enrolment'
+  /** `unauthorized`: a request without a token gets 401 too */
+  requires?:
+    'fresh' | 'enrolment' | 'fresh enrolment' | 'keys too' | 'keys too, unauthorized' | 'keys only, unauthorized'
 ]
 
 // No mail has sent this token. That it is invalid is found after the access was granted.
@@ -43,6 +46,8 @@ const registration = { ...created, response: { ...created.response, clientDataJS
 const unknownPasskey = { url: '/api/users/me/passkeys/019ab0c4-7c00-7000-8000-000000000001', status: 404 }
 
 const REAUTHENTICATE = '/api/auth/reauthenticate'
+// No user has this key. That too is found after the access was granted.
+const UNKNOWN_KEY = '019ab0c4-7c00-7000-8000-000000000001'
 
 // The requests that a caller with access sends. Who has access is repeated here, not read from the routes.
 const MATRIX: Record<Access, Row[]> = {
@@ -71,7 +76,12 @@ const MATRIX: Record<Access, Row[]> = {
     ['POST', '/api/auth/signout', ({ refreshToken }) => ({ payload: { refreshToken } })]
   ],
   'signed-in': [
-    ['GET', '/api/test/user'],
+    ['GET', '/api/test/user', undefined, 'keys too'],
+    ['GET', '/api/auth/check', undefined, 'keys too, unauthorized'],
+    ['POST', '/api/auth/introspect', () => ({ payload: { token: 'x' } }), 'keys only, unauthorized'],
+    ['GET', '/api/keys'],
+    ['POST', '/api/keys', () => ({ payload: { name: 'a key' }, status: 201 }), 'fresh'],
+    ['DELETE', '/api/keys/:id', () => ({ url: `/api/keys/${UNKNOWN_KEY}`, status: 404 })],
     ['POST', '/api/auth/signout/all'],
     ['GET', '/api/auth/sessions'],
     ['DELETE', '/api/auth/sessions/:id'],
@@ -92,10 +102,12 @@ const MATRIX: Record<Access, Row[]> = {
     ['PUT', '/api/users/me/email', ({ name }) => ({ payload: { email: `${name}@new.example.com` }, status: 202 }), 'fresh'],
     ['DELETE', '/api/users/me', () => ({ payload: { password: PASSWORD } }), 'fresh']
   ],
-  moderator: [['GET', '/api/test/mod']],
+  moderator: [['GET', '/api/test/mod', undefined, 'keys too']],
   admin: [
-    ['GET', '/api/test/admin'],
-    ['GET', '/api/audit'],
+    ['GET', '/api/test/admin', undefined, 'keys too'],
+    ['GET', '/api/audit', undefined, 'keys too'],
+    ['GET', '/api/users/:id/keys', ({ id }) => ({ url: `/api/users/${id}/keys` })],
+    ['DELETE', '/api/users/:id/keys/:keyId', ({ id }) => ({ url: `/api/users/${id}/keys/${UNKNOWN_KEY}`, status: 404 })],
     ['PUT', '/api/users/:id/roles', ({ id }) => ({ url: `/api/users/${id}/roles`, payload: { roles: ['moderator'] } }), 'fresh'],
     ['PUT', '/api/users/:id/disabled', ({ id }) => ({ url: `/api/users/${id}/disabled`, payload: { disabled: true } }), 'fresh'],
     ['POST', '/api/users/:id/password-reset', ({ id }) => ({ url: `/api/users/${id}/password-reset`, status: 202 })],
@@ -104,30 +116,38 @@ const MATRIX: Record<Access, Row[]> = {
     ['DELETE', '/api/users/:id', ({ id }) => ({ url: `/api/users/${id}` }), 'fresh']
   ],
   'moderator or admin': [
-    ['GET', '/api/users'],
-    ['GET', '/api/users/:id', ({ id }) => ({ url: `/api/users/${id}` })]
+    ['GET', '/api/users', undefined, 'keys too'],
+    ['GET', '/api/users/:id', ({ id }) => ({ url: `/api/users/${id}` }), 'keys too']
   ]
 }
 
 const CALLERS = [
   'none', 'garbage', 'expired', 'user', 'moderator', 'admin', 'all roles', 'stale user', 'stale', 'signed out', 'disabled',
-  'deleted', 'another key', 'without the second factor', 'enrolment only'
+  'deleted', 'another key', 'without the second factor', 'enrolment only', 'API key', 'API key of a user', 'deleted API key'
 ] as const
 
 type Caller = typeof CALLERS[number]
 
 /** The outcome of a cell: 200, or the error. */
-function expected (access: Access, requirements: Row[3], caller: Caller): 200 | ErrorCode {
+function expected (access: Access, requires: Row[3], caller: Caller): 200 | ErrorCode {
   if (access === 'public') return 200
+  const [admits, missing] = requires?.split(', ') ?? []
+  if (caller === 'none') return missing ? 'ACCESS_TOKEN_INVALID' : 'ACCESS_TOKEN_MISSING'
+  if (admits === 'keys only' && !caller.startsWith('API key')) return 'ACCESS_TOKEN_INVALID'
   switch (caller) {
-    case 'none': return 'ACCESS_TOKEN_MISSING'
+    case 'API key': case 'API key of a user': {
+      if (!admits?.startsWith('keys')) return 'ACCESS_TOKEN_INVALID'
+      if (admits === 'keys only') return caller === 'API key' ? 200 : 'ROLE_NOT_HELD'
+      return expectedByRole(access, caller === 'API key' ? 'all roles' : 'user')
+    }
+    case 'deleted API key': return 'ACCESS_TOKEN_INVALID'
     case 'expired': return 'ACCESS_TOKEN_EXPIRED'
     case 'garbage': case 'signed out': case 'disabled': case 'deleted': case 'another key': return 'ACCESS_TOKEN_INVALID'
     case 'stale user': case 'stale': case 'without the second factor': {
       const outcome = expectedByRole(access, caller === 'stale user' ? 'user' : 'all roles')
-      return outcome === 200 && requirements?.startsWith('fresh') ? 'REAUTHENTICATION_REQUIRED' : outcome
+      return outcome === 200 && requires?.startsWith('fresh') ? 'REAUTHENTICATION_REQUIRED' : outcome
     }
-    case 'enrolment only': return requirements?.endsWith('enrolment') ? 200 : 'SECOND_FACTOR_ENROLMENT_REQUIRED'
+    case 'enrolment only': return requires?.endsWith('enrolment') ? 200 : 'SECOND_FACTOR_ENROLMENT_REQUIRED'
     case 'user': case 'moderator': case 'admin': case 'all roles': return expectedByRole(access, caller)
   }
 }
@@ -157,7 +177,7 @@ async function createTarget (
 }
 
 function heldBy (caller: Caller): readonly Role[] {
-  if (caller === 'stale user') return ['user']
+  if (caller === 'stale user' || caller === 'API key of a user') return ['user']
   return caller === 'moderator' || caller === 'admin' || caller === 'user' ? [caller] : roles
 }
 
@@ -173,7 +193,18 @@ async function createCaller (
     await service.sql('UPDATE refresh_tokens SET authenticated_at = now() - interval \'601 s\' WHERE user_id = $1', [id])
     return accessToken
   }
+  const createKey = async () => {
+    const { json } = await service.as(accessToken, 'POST', '/api/keys', { name })
+    return json<{ id: string, key: string }>()
+  }
   const tokens: Record<Exclude<Caller, 'none'>, () => Promise<string> | string> = {
+    'API key': async () => (await createKey()).key,
+    'API key of a user': async () => (await createKey()).key,
+    async 'deleted API key' () {
+      const { id: keyId, key } = await createKey()
+      await service.as(accessToken, 'DELETE', `/api/keys/${keyId}`)
+      return key
+    },
     garbage: () => 'garbage',
     expired () {
       const expiresAt = new Date(Date.now() - 5000)
@@ -208,21 +239,27 @@ async function createCaller (
       return jwt.sign(jwt.decode(accessToken) ?? '', 'another secret, as long as the one of the tests', { header })
     }
   }
-  return { headers: caller === 'none' ? {} : { 'x-access-token': await tokens[caller]() }, sessionId }
+  const header = caller.includes('API key') ? 'x-api-key' : 'x-access-token'
+  return { headers: caller === 'none' ? {} : { [header]: await tokens[caller]() }, sessionId }
 }
 
-test('every route has a row in the matrix, with the access and the further requirements that it declares', async t => {
+/** The fourth column of the matrix, from what a route declares. */
+function requirementsOf (config: FastifyContextConfig | undefined): string {
+  const keys = config?.apiKeys && `keys ${config.apiKeys === 'only' ? 'only' : 'too'}`
+  const parts = [keys, config?.freshness && 'fresh', config?.enrolment && 'enrolment'].filter(Boolean).join(' ')
+  return config?.missing ? `${parts}, unauthorized` : parts
+}
+
+test('every route has a row in the matrix, with what it declares', async t => {
   const url = await createDatabase(t)
   const { app, routes: declared } = await collectRoutes(async () => await buildApp(configOf(url, { ...EVERYTHING, LOG_LEVEL: 'silent' })))
   await app.close()
   // CORS's route for preflights belongs to a package.
   const found = declared.filter(({ file }) => file !== 'elsewhere')
-    .map(({ method, url, config }) => [
-      method, url.replace(/(.)\/$/, '$1'), config?.access, ...config?.freshness ? ['fresh'] : [],
-      ...config?.enrolment ? ['enrolment'] : []
-    ].join(' '))
-  const listed = Object.entries(MATRIX).flatMap(([access, rows]) => rows.map(([method, url, , requirements]) =>
-    [method, url, access, ...requirements === undefined ? [] : [requirements]].join(' ')))
+    .map(({ method, url, config }) =>
+      `${String(method)} ${url.replace(/(.)\/$/, '$1')} ${String(config?.access)} ${requirementsOf(config)}`)
+  const listed = Object.entries(MATRIX).flatMap(([access, rows]) => rows.map(([method, url, , requires = '']) =>
+    `${method} ${url} ${access} ${requires}`))
   t.strictSame([...new Set(found)].sort(), listed.sort())
 })
 
@@ -241,9 +278,9 @@ test('every route admits exactly the callers that its access names', async t => 
   for (const caller of CALLERS) rejected.set(caller, await createCell(caller))
 
   for (const [access, rows] of Object.entries(MATRIX) as Array<[Access, Row[]]>) {
-    for (const [method, pattern, request, requirements] of rows) {
+    for (const [method, pattern, request, requires] of rows) {
       for (const caller of CALLERS) {
-        const outcome = expected(access, requirements, caller)
+        const outcome = expected(access, requires, caller)
         const reused = outcome === 200 ? undefined : rejected.get(caller)
         const { target, headers, sessionId } = reused ?? await createCell(caller)
         const { url = pattern.replace(':id', sessionId), payload, status: granted = 200 } = request?.(target) ?? {}
@@ -255,8 +292,8 @@ test('every route admits exactly the callers that its access names', async t => 
         } else if (outcome === 200) {
           t.equal(response.statusCode, granted, title)
         } else {
-          const { status, message } = catalogue[outcome]
-          t.strictSame([response.statusCode, response.json()], [status, { message, code: outcome }], title)
+          const error = { message: exampleMessage(outcome), code: outcome }
+          t.strictSame([response.statusCode, response.json()], [catalogue[outcome].status, error], title)
         }
       }
     }

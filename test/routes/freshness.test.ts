@@ -18,6 +18,7 @@ const FRESH = [
   'POST /api/users/me/passkeys',
   'PATCH /api/users/me/passkeys/:id',
   'DELETE /api/users/me/passkeys/:id',
+  'POST /api/keys',
   'PUT /api/users/:id/roles',
   'PUT /api/users/:id/disabled',
   'DELETE /api/users/:id/factors',
@@ -34,6 +35,11 @@ const NOT_FRESH = [
   // A user who suspects a theft must not be slowed down.
   'POST /api/auth/signout/all',
   'DELETE /api/auth/sessions/:id',
+  // Revoking a key must not be slowed down.
+  'DELETE /api/keys/:id',
+  'DELETE /api/users/:id/keys/:keyId',
+  // Changes nothing, and only API keys call it.
+  'POST /api/auth/introspect',
   // The mail goes to the user alone.
   'POST /api/users/:id/password-reset'
 ]

@@ -7,7 +7,7 @@ const services = new Map<string, TestApp>()
 /** Empties the tables, without the triggers that would notify the service or reject it. */
 const EMPTY = `SET session_replication_role = replica;
   TRUNCATE users, user_roles, credentials, refresh_tokens, known_networks, audit_events, rate_limits, mails,
-  email_tokens, challenges RESTART IDENTITY`
+  email_tokens, challenges, api_keys RESTART IDENTITY`
 
 /**
  * The service of `startApp`, started once for all tests of a file with the same settings, which saves a third of a

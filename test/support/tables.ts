@@ -44,7 +44,8 @@ export const routesTable = (routes: readonly DeclaredRoute[]): string => table(
     .sort((a, b) => a.url.localeCompare(b.url) || String(a.method).localeCompare(String(b.method)))
     .map(({ method, url, config, schema }) => [
       code(`${String(method)} ${url}`),
-      `${String(config?.access)}${config?.freshness ? ', fresh' : ''}`,
+      `${String(config?.access)}${config?.freshness ? ', fresh' : ''}${
+        config?.apiKeys === 'only' ? ', API keys only' : config?.apiKeys ? ', also API keys' : ''}`,
       String(property(schema, 'summary')),
       [...new Set((config?.errors ?? []).map(responseCode))].map(code).join(' ')
     ]))

@@ -108,7 +108,7 @@ export default (async (fastify, { config }) => {
     },
     schema: {
       summary: 'Undoes a change of the address.',
-      description: 'Ends every session, makes the password and all pending links invalid, and mails a link to choose a ' +
+      description: 'Ends every session, makes the password, all API keys and pending links invalid, and mails a link to choose a ' +
         'new password to the restored address.',
       body: Type.Object({ token: EmailToken }, { additionalProperties: false }),
       response: { 200: Message(undone.message) }

@@ -41,7 +41,7 @@ export default (async (fastify, { config }) => {
       rateLimit: perMinute(config.RATE_LIMIT_SIGNIN)
     },
     schema: {
-      summary: 'Gives a user a new password, and ends every session.',
+      summary: 'Gives a user a new password, ends every session, and deletes every API key.',
       description: 'The address counts as verified. If it never was before, everything that was set up for the user is ' +
         'removed. Otherwise a user with a second factor must present it; a wrong one does not spend the link.',
       body: Type.Object({

@@ -13,7 +13,7 @@ const endpoints: Array<{ url: string, access: Access, text: string }> = [
 export default (async fastify => {
   for (const { url, access, text } of endpoints) {
     fastify.get(url, {
-      config: { access, deadline: false },
+      config: { access, ...access !== 'public' && { apiKeys: true }, deadline: false },
       schema: { summary: `Returns the text "${text}"`, response: { 200: Text(text) } }
     }, (_request, reply) => { reply.send(text) })
   }

@@ -17,7 +17,7 @@ export default (async fastify => {
   const { users } = fastify
 
   fastify.get('/:id', {
-    config: { access: 'moderator or admin', errors: ['USER_NOT_FOUND'] },
+    config: { access: 'moderator or admin', apiKeys: true, errors: ['USER_NOT_FOUND'] },
     schema: { summary: 'Returns a user.', params, response: { 200: UserResponse } }
   }, async request => {
     const [user] = await request.db.query(userById(request.params.id))
@@ -39,7 +39,7 @@ export default (async fastify => {
   fastify.put('/:id/disabled', {
     config: { access: 'admin', freshness: true, errors: ['USER_NOT_FOUND', 'LAST_ADMIN'] },
     schema: {
-      summary: 'Disables a user, which ends the user\'s sessions, or enables the user again.',
+      summary: 'Disables a user, which ends the user\'s sessions and API keys, or enables the user again.',
       params,
       body: Type.Object({ disabled: Type.Boolean({ description: 'true or false' }) }, { additionalProperties: false }),
       response: { 200: UserResponse }

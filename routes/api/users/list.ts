@@ -16,7 +16,7 @@ const Query = Type.Object({
 
 export default (async fastify => {
   fastify.get('/', {
-    config: { access: 'moderator or admin' },
+    config: { access: 'moderator or admin', apiKeys: true },
     schema: {
       summary: 'Lists users, optionally those with a role or with a text in the username or e-mail address.',
       querystring: Query,

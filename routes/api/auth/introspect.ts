@@ -1,0 +1,107 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { Static } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import { perMinute } from '../../../plugins/rate-limits.ts'
+import { acceptedSession } from '../../../sql/rotation.ts'
+import { type Role, toAuthority } from '../../../src/access.ts'
+import { IntrospectionBody, IntrospectionResponse } from '../../../src/api/introspection.ts'
+import { type Config, refreshSecrets } from '../../../src/config/read-settings.ts'
+import { ApiError, isTokenDenial } from '../../../src/errors.ts'
+import { mustEnrol } from '../../../src/factors/policy.ts'
+import { createQuietLog } from '../../../src/telemetry/security-events.ts'
+import { isKeyText } from '../../../src/tokens/api-key.ts'
+import { RefreshTokenCodec, ROTATIONS } from '../../../src/tokens/refresh-token.ts'
+import { idOf } from '../../../src/tokens/session-cache.ts'
+
+type Introspection = Static<typeof IntrospectionResponse>
+
+const INACTIVE: Introspection = { active: false }
+
+const toSeconds = (date: Date): number => Math.floor(date.getTime() / 1000)
+
+/** The fields that every active token has. */
+const active = ({ userId, username }: { userId: number, username: string }) =>
+  ({ active: true, sub: String(userId), username })
+
+/** What a resource server needs of a token that it may accept: the roles are those of now. */
+const bearer = (roles: readonly Role[]) => ({ token_type: 'Bearer', roles: roles.map(toAuthority) })
+
+/** Token introspection (RFC 7662), for services that do not verify access tokens themselves. */
+export default (async (fastify, { config }) => {
+  const { accessTokens, apiKeys, sessionCache } = fastify
+  const codec = new RefreshTokenCodec(...refreshSecrets(config))
+  const { step } = ROTATIONS[config.REFRESH_ROTATION]
+  const rules = { step, grace: config.REFRESH_GRACE, idle: config.REFRESH_IDLE_TTL }
+  const logQuietly = createQuietLog()
+
+  async function introspectKey (text: string): Promise<Introspection> {
+    const presented = apiKeys.decode(text)
+    const key = presented && (apiKeys.get(presented) ?? await apiKeys.load(presented))
+    if (!key || mustEnrol(key, config.SECOND_FACTOR)) return INACTIVE
+    return {
+      ...active(key), ...bearer(key.roles), token_use: 'api_key', ...key.expiresAt && { exp: toSeconds(key.expiresAt) }
+    }
+  }
+
+  async function introspectAccessToken (text: string): Promise<Introspection> {
+    const claims = accessTokens.verifyForAny(text)
+    const session = sessionCache.get(claims) ?? await sessionCache.load(claims)
+    // A user who must set up a second factor first can do nothing else.
+    if (!session || mustEnrol(session, config.SECOND_FACTOR)) return INACTIVE
+    const { aud, exp, iat, jti, sid } = claims
+    return {
+      ...active(session),
+      ...bearer(session.roles),
+      token_use: 'access_token',
+      iss: config.JWT_ISSUER,
+      aud,
+      exp,
+      iat,
+      ...jti !== undefined && { jti },
+      sid
+    }
+  }
+
+  async function introspect (text: string, { db }: FastifyRequest): Promise<Introspection> {
+    if (isKeyText(text)) return await introspectKey(text)
+    const refresh = codec.decode(text)
+    if (!refresh) return await introspectAccessToken(text)
+    const [session] = await db.query(acceptedSession(refresh, rules))
+    if (!session) return INACTIVE
+    const { userId, sessionId: sid } = refresh
+    const { username, createdAt, expiresAt } = session
+    return {
+      ...active({ userId, username }),
+      token_use: 'refresh_token',
+      iss: config.JWT_ISSUER,
+      exp: toSeconds(expiresAt),
+      iat: toSeconds(createdAt),
+      sid
+    }
+  }
+
+  fastify.post('/introspect', {
+    config: {
+      access: 'signed-in',
+      apiKeys: 'only',
+      missing: 401,
+      errors: ['ROLE_NOT_HELD'],
+      rateLimit: perMinute(config.RATE_LIMIT_INTROSPECTION, { subject: ({ anyCaller }) => idOf(anyCaller) })
+    },
+    schema: {
+      summary: 'Tells a service whether a token is valid, and whose it is (RFC 7662).',
+      description: 'The caller is an API key with one of INTROSPECTION_ROLES.',
+      body: IntrospectionBody,
+      response: { 200: IntrospectionResponse }
+    },
+    onRequest: async request => {
+      const { userId, roles } = request.anyCaller
+      if (config.INTROSPECTION_ROLES.some(role => roles.includes(role))) return
+      logQuietly(request, 'authz_fail', userId, { userId, route: request.routeOptions.url })
+      throw new ApiError('ROLE_NOT_HELD', config.INTROSPECTION_ROLES.join(' or '))
+    }
+  }, async request => await introspect(request.body.token, request).catch((error: unknown) => {
+    if (isTokenDenial(error)) return INACTIVE
+    throw error
+  }))
+}) satisfies FastifyPluginAsyncTypebox<{ config: Config }>
