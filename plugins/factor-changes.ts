@@ -7,7 +7,7 @@ import type { Queryable } from '../sql/database.ts'
 import { deleteLoneRecoveryCodes, factorsOf, replaceRecoveryCodes } from '../sql/second-factors.ts'
 import { endOtherSessions } from '../sql/sessions.ts'
 import { renewSession } from '../sql/sign-in.ts'
-import { userById } from '../sql/users.ts'
+import { lockUser } from '../sql/user-changes.ts'
 import { clientAddress } from '../src/api/client-address.ts'
 import type { User } from '../src/api/users.ts'
 import type { Config } from '../src/config/read-settings.ts'
@@ -26,15 +26,22 @@ interface Addition {
   challenge: { hash: string, type: ChallengeType, invalid: ErrorCode }
   /** always makes new recovery codes, instead of only with the first second factor */
   renewsCodes?: true
-  /** stores the factor, in a transaction that has locked the caller. @param data of the challenge */
-  insert (transaction: Queryable, data: Record<string, string>): Promise<{ credentialId: string, version: number }>
+  /**
+   * Stores the factor, in a transaction that has locked the caller.
+   * @param data of the challenge
+   * @returns no row if it is a passkey that is registered already
+   */
+  insert (
+    transaction: Queryable, data: Record<string, string>
+  ): Promise<Array<{ credentialId: string, version: number }>>
 }
 
 /** Changes of the caller's second factors. Each is one transaction with its audit event and its mail. */
 export interface FactorChanges {
   /**
    * Adds a second factor. Every other session ends, and the current one is fresh by the new factor.
-   * @throws ApiError `invalid` if the challenge is not of this session, what `recheck` throws, and what `insert` throws
+   * @throws ApiError `invalid` if the challenge is not of this session, PASSKEY_INVALID, what `recheck` throws,
+   * and what `insert` throws
    */
   add (
     addition: Addition, request: FastifyRequest
@@ -61,9 +68,9 @@ export default fp<{ config: Config }>(async function factorChanges (fastify, { c
   ): Promise<Result> {
     const { userId } = request.caller
     const detail = await request.db.transaction(async transaction => {
-      await fastify.recheck(transaction, request.caller, 'signed-in')
-      const [user] = await transaction.query(userById(userId))
+      const [user] = await transaction.query(lockUser(userId))
       if (!user) throw new ApiError('ACCESS_TOKEN_INVALID')
+      await fastify.recheck(transaction, request.caller, 'signed-in')
       const { result, named } = await work(transaction, user)
       const { username, email: recipient } = user
       await mail.queue(transaction, { kind, recipient, userId, data: { username, ...named } })
@@ -103,7 +110,8 @@ export default fp<{ config: Config }>(async function factorChanges (fastify, { c
         const [taken] = await transaction.query(takeChallenge(hash, type))
         if (taken?.userId !== userId || taken.sessionId !== sessionId) throw new ApiError(invalid)
         const [former] = await transaction.query(factorsOf(userId))
-        const inserted = await insert(transaction, taken.data)
+        const [inserted] = await insert(transaction, taken.data)
+        if (!inserted) throw new ApiError('PASSKEY_INVALID', 'it is registered already')
         const isFirst = former?.recoveryCodes === 0
         const recoveryCodes = renewsCodes || isFirst ? await storeRecoveryCodes(transaction, userId) : undefined
         await transaction.query(endOtherSessions(userId, sessionId))

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { ChallengeType } from '../src/factors/challenge.ts'
+import { NETWORK_KEPT } from './credentials.ts'
 import { statement } from './statement.ts'
 
 // A challenge is a row that is deleted when it is used, by its type: one that was made for something else is unknown.
@@ -27,15 +28,25 @@ export const insertChallenge = statement({
 
 const VALID = 'hash = $1::text AND type = $2::text AND expires_at > now()'
 
-/** The user and the password that a challenge of a sign-in or of a password reset belongs to. */
-export const findChallenge = statement({
-  name: 'find_challenge',
-  text: `SELECT user_id AS "userId", credential_id AS "credentialId", version FROM challenges WHERE ${VALID}`,
-  values: (hash: string, type: ChallengeType) => [hash, type],
+/**
+ * The user of a sign-in whose password was verified, with that password, and whether the user has signed in from this
+ * network before.
+ */
+export const challengedSignIn = statement({
+  name: 'challenged_sign_in',
+  text: `SELECT users.id, username, email, credential_id AS "credentialId", version,
+      EXISTS (SELECT FROM known_networks WHERE known_networks.user_id = users.id AND network = $3::text
+        AND last_seen_at > now() - ${NETWORK_KEPT}) AS "isKnown"
+    FROM challenges JOIN users ON users.id = challenges.user_id
+    WHERE ${VALID} AND credential_id IS NOT NULL AND version IS NOT NULL`,
+  values: (hash: string, network: string) => [hash, 'sign-in' satisfies ChallengeType, network],
   row: Type.Object({
-    userId: Type.Union([Type.Integer(), Type.Null()]),
-    credentialId: Type.Union([Type.String(), Type.Null()]),
-    version: Type.Union([Type.Integer(), Type.Null()])
+    id: Type.Integer(),
+    username: Type.String(),
+    email: Type.String(),
+    credentialId: Type.String(),
+    version: Type.Integer(),
+    isKnown: Type.Boolean()
   })
 })
 

@@ -1,5 +1,4 @@
 import { Type } from '@sinclair/typebox'
-import { NETWORK_KEPT } from './credentials.ts'
 import { statement } from './statement.ts'
 
 // TOTP secrets and recovery codes. Both are used by one conditional UPDATE: of concurrent requests with one code, one
@@ -101,14 +100,4 @@ export const lockEnabledUser = statement({
   text: 'SELECT id FROM users WHERE id = $1::bigint AND disabled_at IS NULL FOR NO KEY UPDATE',
   values: (userId: number) => [userId],
   row: Type.Object({ id: Type.Integer() })
-})
-
-/** The user of a sign-in whose password was verified, and whether the user has signed in from this network before. */
-export const userBySignIn = statement({
-  name: 'user_by_sign_in',
-  text: `SELECT id, username, email, EXISTS (SELECT FROM known_networks WHERE user_id = users.id AND network = $2::text
-        AND last_seen_at > now() - ${NETWORK_KEPT}) AS "isKnown"
-    FROM users WHERE id = $1::bigint`,
-  values: (userId: number, network: string) => [userId, network],
-  row: Type.Object({ id: Type.Integer(), username: Type.String(), email: Type.String(), isKnown: Type.Boolean() })
 })

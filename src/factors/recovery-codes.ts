@@ -28,5 +28,5 @@ const normalize = (code: string): string => code.toLowerCase().replaceAll(/[\s-]
 
 function toBase32 (bytes: Buffer): string {
   const bits = [...bytes].map(byte => byte.toString(2).padStart(8, '0')).join('')
-  return (bits.match(/.{1,5}/g) ?? []).map(group => ALPHABET.charAt(parseInt(group.padEnd(5, '0'), 2))).join('')
+  return bits.replace(/.{1,5}/g, group => ALPHABET.charAt(parseInt(group.padEnd(5, '0'), 2)))
 }

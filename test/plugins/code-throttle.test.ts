@@ -116,6 +116,17 @@ test('the right password resets neither the count of the codes nor its own, but 
   t.strictSame(await guessAt(service, challenges), [401, 429], 'both were reset')
 })
 
+test('a sign-in from another network resets the count of the passwords from other networks', async t => {
+  const service = await shareApp(t, SETTINGS)
+  await stepBegun(t)
+  const { secret } = await signUpWithTotp(service, 'ada')
+  await service.sql('DELETE FROM known_networks')
+  for (let i = 0; i < 2; i++) await wrongPassword(service)
+  const challenge = await challengeOf(service, 'ada')
+  t.equal((await finish(service, challenge, { code: codeOf(secret) })).status, 200)
+  t.strictSame(await service.sql('SELECT key FROM rate_limits WHERE key LIKE \'failures:%\''), [])
+})
+
 test('codes cannot be guessed by signing in again: each challenge costs a right password, and the count goes on', async t => {
   const service = await shareApp(t, SETTINGS)
   await signUpWithTotp(service, 'ada')

@@ -1,8 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { perMinute } from '../../../plugins/rate-limits.ts'
-import { findChallenge } from '../../../sql/challenges.ts'
-import { userBySignIn } from '../../../sql/second-factors.ts'
+import { challengedSignIn } from '../../../sql/challenges.ts'
 import { clientNetwork } from '../../../src/api/client-address.ts'
 import { Challenge } from '../../../src/api/fields.ts'
 import { factorFields, presentedFactor } from '../../../src/api/second-factor.ts'
@@ -33,11 +32,9 @@ export default (async (fastify, { config }) => {
     const { challenge } = request.body
     const presented = presentedFactor(request.body)
     const network = clientNetwork(request)
-    const [found] = await request.db.query(findChallenge(hashChallenge(challenge), 'sign-in'))
-    const { userId, credentialId, version } = found ?? {}
-    if (!userId || !credentialId || !version) throw new ApiError('CHALLENGE_INVALID')
-    const [user] = await request.db.query(userBySignIn(userId, network))
+    const [user] = await request.db.query(challengedSignIn(hashChallenge(challenge), network))
     if (!user) throw new ApiError('CHALLENGE_INVALID')
+    const { id: userId, credentialId, version } = user
 
     const opened = await secondFactors.use(user, presented, { type: 'sign-in', challenge }, request,
       async (transaction, { amr }) => {

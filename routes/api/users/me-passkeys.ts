@@ -90,9 +90,7 @@ export default (async (fastify, { config }) => {
         // Checked again: several registrations may have begun before the last place was taken.
         const { length } = await transaction.query(passkeysOf(userId))
         if (length >= max) throw new ApiError('PASSKEYS_EXCEEDED', String(max))
-        const [inserted] = await transaction.query(insertPasskey(userId, { ...passkey, userHandle, name }))
-        if (!inserted) throw new ApiError('PASSKEY_INVALID', 'it is registered already')
-        return inserted
+        return await transaction.query(insertPasskey(userId, { ...passkey, userHandle, name }))
       }
     }, request)
     reply.code(201)

@@ -15,6 +15,8 @@ const removed = { message: 'The authenticator app was removed.' }
 
 const APP = 'an authenticator app'
 
+const NONE = { totp: false, passkeys: 0, recoveryCodes: 0 }
+
 /** The caller's authenticator app. */
 export default (async (fastify, { config }) => {
   const { factorChanges } = fastify
@@ -33,8 +35,8 @@ export default (async (fastify, { config }) => {
       }
     }
   }, async request => {
-    const [factors] = await request.db.query(factorsOf(request.caller.userId))
-    return factors ?? { totp: false, passkeys: 0, recoveryCodes: 0 }
+    const [factors = NONE] = await request.db.query(factorsOf(request.caller.userId))
+    return factors
   })
 
   fastify.post('/me/totp', {
@@ -98,9 +100,7 @@ export default (async (fastify, { config }) => {
       renewsCodes: true,
       async insert (transaction) {
         await transaction.query(deleteTotp(userId))
-        const [inserted] = await transaction.query(insertTotp(userId, secret, step))
-        if (!inserted) throw new ApiError('ACCESS_TOKEN_INVALID')
-        return inserted
+        return await transaction.query(insertTotp(userId, secret, step))
       }
     }, request)
     return { recoveryCodes, accessToken }
