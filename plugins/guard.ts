@@ -67,11 +67,10 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
   fastify.decorate('identify', async (request, freshness) => {
     const claims = accessTokens.verify(accessTokenOf(request))
     const cached = sessionCache.get(claims)
-    if (cached && !unmet({ freshness }, cached)) return cached
+    if (cached && !unmet(freshness, undefined, cached)) return cached
     const session = await sessionCache.load(claims)
-    if (!session) throw new ApiError('ACCESS_TOKEN_INVALID')
-    const error = unmet({ freshness }, session)
-    if (error) throw error
+    const error = session ? unmet(freshness, undefined, session) : new ApiError('ACCESS_TOKEN_INVALID')
+    if (!session || error) throw error
     return session
   })
 
@@ -127,7 +126,7 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
       logQuietly(request, 'authz_fail', caller.userId, { userId: caller.userId, route: request.routeOptions.url })
       return new ApiError(denied)
     }
-    const error = unmet(requirements, caller)
+    const error = unmet(requirements.freshness, requirements.enrolment, caller)
     if (!error) callers.set(request, caller)
     return error
   }
