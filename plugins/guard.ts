@@ -69,8 +69,8 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
     const cached = sessionCache.get(claims)
     if (cached && !unmet(freshness, undefined, cached)) return cached
     const session = await sessionCache.load(claims)
-    const error = session ? unmet(freshness, undefined, session) : new ApiError('ACCESS_TOKEN_INVALID')
-    if (!session || error) throw error
+    const error = session && unmet(freshness, undefined, session)
+    if (!session || error) throw error ?? new ApiError('ACCESS_TOKEN_INVALID')
     return session
   })
 

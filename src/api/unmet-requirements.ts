@@ -6,7 +6,7 @@ import type { CallerEntry } from '../tokens/session-cache.ts'
 
 /**
  * Tells what a caller who has access must do first: set up a second factor, or authenticate again.
- * @returns a function of what the route declares, and of the caller, which returns the error; undefined if there is none
+ * @returns a function of what the route declares and the caller, which returns the error; undefined if there is none
  */
 export function unmetBy ({ REAUTHENTICATION_WITHIN: within, SECOND_FACTOR: policy }: Config) {
   // RFC 9470 §3.
