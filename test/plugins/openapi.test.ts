@@ -97,7 +97,8 @@ test('the headers of a response are those that are sent', async t => {
   for (const { path, operation } of operations) {
     for (const [status, { headers, content }] of Object.entries(operation.responses)) {
       const codes = Object.keys(content['application/json']?.examples ?? {})
-      const isChallenge = codes.some(code => ['ACCESS_TOKEN_MISSING', 'ACCESS_TOKEN_INVALID', 'PASSWORD_INVALID'].includes(code))
+      const isChallenge = codes.some(code =>
+        ['ACCESS_TOKEN_MISSING', 'ACCESS_TOKEN_INVALID', 'PASSWORD_INVALID', 'SECOND_FACTOR_INVALID'].includes(code))
       const saysWhen = status === '429' || status === '503'
       t.strictSame(Object.keys(headers), [
         'X-Request-Id',
