@@ -8,7 +8,7 @@ import { filesUnder, readText } from '../../support/source.ts'
 
 const COMMON = { product: 'Shop & Co', url: 'https://auth.example.com' }
 
-const VARIABLES = { username: 'alice', link: 'https://auth.example.com/verify#a&b', code: '012345' }
+const VARIABLES = { username: 'alice', link: 'https://auth.example.com/verify#a&b', code: '012345', factor: 'a passkey (Work & home)', left: '9' }
 
 /** A folder for MAIL_TEMPLATES. */
 async function folderOf (t: Test, files: Record<string, string>): Promise<string> {
@@ -22,11 +22,13 @@ test('every kind has a text part, an HTML part and a subject', async t => {
   const render = loadTemplates(undefined, COMMON)
   for (const kind of kindNames) {
     const { subject, text, html } = render(kind, VARIABLES)
-    t.match(subject, /^[A-Z][^<>]+ Shop & Co( was (changed|reset|changed back))?$/, kind)
+    t.match(subject, /^[A-Z][^<>]+ Shop & Co( was (changed|reset|changed back)| were removed)?$/, kind)
     const names: readonly string[] = kinds[kind].variables
     t.equal(text.includes(`\n${VARIABLES.link}\n`), names.includes('link'), `${kind} has a link on a line of its own`)
     t.equal(html.includes('href="https://auth.example.com/verify#a&amp;b"'), names.includes('link'))
     for (const part of [text, html]) t.equal(part.includes('012345'), names.includes('code'))
+    t.equal(text.includes(VARIABLES.factor), names.includes('factor'))
+    t.equal(html.includes('a passkey (Work &amp; home)'), names.includes('factor'))
     t.ok(html.startsWith('<!DOCTYPE html>\n<html lang="en">\n'))
     for (const line of text.split('\n')) t.ok(line.length <= 100, line)
   }
@@ -36,7 +38,7 @@ test('the HTML parts escape every variable, and load nothing', async t => {
   const hostile = '"><script>alert(1)</script>\''
   const render = loadTemplates(undefined, { product: hostile, url: hostile })
   for (const kind of kindNames) {
-    const { html } = render(kind, { username: hostile, link: hostile, code: hostile })
+    const { html } = render(kind, { username: hostile, link: hostile, code: hostile, factor: hostile, left: hostile })
     t.notMatch(html, /<(script|img|link|style|svg|iframe|object)\b|url\(|@import/i, kind)
     t.notOk(html.includes(hostile), kind)
     t.match(html, '&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&#39;')

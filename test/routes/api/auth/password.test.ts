@@ -105,6 +105,23 @@ test('a link expires after an hour', async t => {
   t.equal(await box.app.purge(), 1, 'housekeeping deletes it')
 })
 
+test('a link that is used while the password is hashed is invalid', async t => {
+  const box = await openMailbox(t)
+  await signUpVerified(box, 'alice')
+  await forgot(box, 'alice@example.com')
+  const { token } = await box.letter('alice@example.com')
+  const hash = box.app.passwords.hash
+  t.intercept(box.app.passwords, 'hash', {
+    value: async (...args: Parameters<typeof hash>) => {
+      await box.sql('DELETE FROM email_tokens')
+      return await hash(...args)
+    }
+  })
+  const { status, body } = await reset(box, { token })
+  t.strictSame([status, body], [400, TOKEN_INVALID])
+  t.equal(await signIn(box, 'alice', PASSWORD), 200)
+})
+
 test('a weak password is rejected, and the link stays valid', async t => {
   const box = await openMailbox(t)
   await signUpVerified(box, 'alice')
