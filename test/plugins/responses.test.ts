@@ -23,7 +23,7 @@ test('every route gets the responses of its own errors and of its access, and ke
     'ACCESS_TOKEN_MISSING', 'SECOND_FACTOR_ENROLMENT_REQUIRED', 'ADMIN_REQUIRED'
   ])
   t.strictSame(enumOf('/fresh', 403), ['ACCESS_TOKEN_MISSING'], 'an enrolment is admitted')
-  t.strictSame(enumOf('/fresh', 401), ['ACCESS_TOKEN_EXPIRED', 'ACCESS_TOKEN_INVALID', 'REAUTHENTICATION_REQUIRED'])
+  t.strictSame(enumOf('/fresh', 401), ['ACCESS_TOKEN_INVALID', 'ACCESS_TOKEN_EXPIRED', 'REAUTHENTICATION_REQUIRED'])
   t.strictSame(enumOf('/public', 401), undefined)
   const own = schemas.get('/own')
   t.ok(isRecord(own))
