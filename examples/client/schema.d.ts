@@ -274,7 +274,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Gives a user a new password, and ends every session.
+         * Gives a user a new password, ends every session, and deletes every API key.
          * @description The address counts as verified. If it never was before, everything that was set up for the user is removed. Otherwise a user with a second factor must present it; a wrong one does not spend the link.
          */
         post: operations["postAuthPasswordReset"];
@@ -847,6 +847,46 @@ export interface paths {
          * @description Access: admin, with a fresh session.
          */
         delete: operations["deleteUsersIdFactors"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{id}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the API keys of a user, newest first.
+         * @description Access: admin.
+         */
+        get: operations["getUsersIdKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{id}/keys/{keyId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Deletes an API key of a user.
+         * @description Access: admin.
+         */
+        delete: operations["deleteUsersIdKeysKeyId"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2319,7 +2359,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description ROLE_NOT_HELD: Require Role admin! */
+            /**
+             * @description ROLE_NOT_HELD: Require Role admin!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
             403: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -2332,7 +2376,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ROLE_NOT_HELD";
+                        code: "ROLE_NOT_HELD" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
                     };
                 };
             };
@@ -3150,7 +3194,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description ROLE_NOT_HELD: Require Role admin! */
+            /**
+             * @description ROLE_NOT_HELD: Require Role admin!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
             403: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -3163,7 +3211,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ROLE_NOT_HELD";
+                        code: "ROLE_NOT_HELD" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
                     };
                 };
             };
@@ -3631,7 +3679,7 @@ export interface operations {
             /**
              * @description SECOND_FACTOR_REQUIRED: Please confirm with a second factor.
              *
-             *     CODE_INVALID: The code or the passkey was not accepted.
+             *     CODE_INVALID: The code or the passkey was not accepted. A code works once.
              *
              *     CHALLENGE_INVALID: The challenge was used or has expired. Please start again.
              */
@@ -3928,11 +3976,9 @@ export interface operations {
              *
              *     SECOND_FACTOR_REQUIRED: Please confirm with a second factor.
              *
-             *     CODE_INVALID: The code or the passkey was not accepted.
+             *     CODE_INVALID: The code or the passkey was not accepted. A code works once.
              *
              *     CHALLENGE_INVALID: The challenge was used or has expired. Please start again.
-             *
-             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
              *
@@ -3953,7 +3999,7 @@ export interface operations {
                         accessToken?: null;
                         message: string;
                         /** @enum {string} */
-                        code: "PASSWORD_INVALID" | "SECOND_FACTOR_REQUIRED" | "CODE_INVALID" | "CHALLENGE_INVALID" | "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "PASSWORD_INVALID" | "SECOND_FACTOR_REQUIRED" | "CODE_INVALID" | "CHALLENGE_INVALID" | "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                         /**
                          * @description the challenge of the sign-in
                          * @example kWq5cJxkWn1dT6d2mYb0S6r2m6n3v8qk3w0bq9Zc1fY
@@ -4159,9 +4205,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -4177,7 +4223,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -4783,7 +4829,7 @@ export interface operations {
                 };
             };
             /**
-             * @description CODE_INVALID: The code or the passkey was not accepted.
+             * @description CODE_INVALID: The code or the passkey was not accepted. A code works once.
              *
              *     CHALLENGE_INVALID: The challenge was used or has expired. Please start again.
              */
@@ -5248,7 +5294,7 @@ export interface operations {
             /**
              * @description CHALLENGE_INVALID: The challenge was used or has expired. Please start again.
              *
-             *     CODE_INVALID: The code or the passkey was not accepted.
+             *     CODE_INVALID: The code or the passkey was not accepted. A code works once.
              */
             401: {
                 headers: {
@@ -5628,7 +5674,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
             403: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -5643,7 +5693,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
                     };
                 };
             };
@@ -5827,7 +5877,7 @@ export interface operations {
              *
              *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
-             *     REAUTHENTICATION_REQUIRED: Please confirm your password and try again.
+             *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
             401: {
                 headers: {
@@ -5851,6 +5901,8 @@ export interface operations {
              * @description ROLE_NOT_HELD: Require Role admin!
              *
              *     ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
              */
             403: {
                 headers: {
@@ -5866,7 +5918,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ROLE_NOT_HELD" | "ACCESS_TOKEN_MISSING";
+                        code: "ROLE_NOT_HELD" | "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
                     };
                 };
             };
@@ -6060,7 +6112,11 @@ export interface operations {
                     };
                 };
             };
-            /** @description ACCESS_TOKEN_MISSING: No token provided! */
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             */
             403: {
                 headers: {
                     /** @description The id of the request, which its log lines repeat. */
@@ -6075,7 +6131,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_MISSING";
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED";
                     };
                 };
             };
@@ -7127,6 +7183,8 @@ export interface operations {
              *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
              *
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
             401: {
@@ -7393,7 +7451,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -7586,9 +7644,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -7604,7 +7662,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -7715,7 +7773,7 @@ export interface operations {
                              */
                             id: string;
                             /**
-                             * @description a string of 1 to 64 characters
+                             * @description a line of 1 to 64 characters, not only spaces
                              * @example Work laptop
                              */
                             name: string;
@@ -7748,9 +7806,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -7766,7 +7824,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -7897,7 +7955,7 @@ export interface operations {
                         };
                     };
                     /**
-                     * @description a string of 1 to 64 characters
+                     * @description a line of 1 to 64 characters, not only spaces
                      * @example Work laptop
                      */
                     name?: string;
@@ -7940,7 +7998,7 @@ export interface operations {
                         };
                     };
                     /**
-                     * @description a string of 1 to 64 characters
+                     * @description a line of 1 to 64 characters, not only spaces
                      * @example Work laptop
                      */
                     name?: string;
@@ -7965,7 +8023,7 @@ export interface operations {
                          */
                         id: string;
                         /**
-                         * @description a string of 1 to 64 characters
+                         * @description a line of 1 to 64 characters, not only spaces
                          * @example Work laptop
                          */
                         name: string;
@@ -8001,9 +8059,9 @@ export interface operations {
             /**
              * @description CHALLENGE_INVALID: The challenge was used or has expired. Please start again.
              *
-             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
-             *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
@@ -8021,7 +8079,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "CHALLENGE_INVALID" | "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "CHALLENGE_INVALID" | "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -8296,9 +8354,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
@@ -8316,7 +8374,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -8490,9 +8548,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
@@ -8510,7 +8568,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -8632,14 +8690,14 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description a string of 1 to 64 characters
+                     * @description a line of 1 to 64 characters, not only spaces
                      * @example Work laptop
                      */
                     name: string;
                 };
                 "application/x-www-form-urlencoded": {
                     /**
-                     * @description a string of 1 to 64 characters
+                     * @description a line of 1 to 64 characters, not only spaces
                      * @example Work laptop
                      */
                     name: string;
@@ -8688,9 +8746,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
@@ -8708,7 +8766,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -8932,9 +8990,9 @@ export interface operations {
             /**
              * @description PASSWORD_INVALID: Invalid Password!
              *
-             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
-             *
              *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              */
             401: {
                 headers: {
@@ -8951,7 +9009,7 @@ export interface operations {
                         accessToken?: null;
                         message: string;
                         /** @enum {string} */
-                        code: "PASSWORD_INVALID" | "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID";
+                        code: "PASSWORD_INVALID" | "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
                     };
                 };
             };
@@ -9121,9 +9179,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
@@ -9141,7 +9199,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -9257,14 +9315,14 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description six digits, or a recovery code
+                     * @description six digits
                      * @example 123456
                      */
                     code: string;
                 };
                 "application/x-www-form-urlencoded": {
                     /**
-                     * @description six digits, or a recovery code
+                     * @description six digits
                      * @example 123456
                      */
                     code: string;
@@ -9313,9 +9371,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
@@ -9513,9 +9571,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
@@ -9533,7 +9591,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -9680,9 +9738,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
@@ -9700,7 +9758,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -10543,9 +10601,9 @@ export interface operations {
                 };
             };
             /**
-             * @description ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
              *
-             *     ACCESS_TOKEN_INVALID: Unauthorized!
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
              *
              *     REAUTHENTICATION_REQUIRED: Please confirm that it is you and try again.
              */
@@ -10563,7 +10621,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "ACCESS_TOKEN_EXPIRED" | "ACCESS_TOKEN_INVALID" | "REAUTHENTICATION_REQUIRED";
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED" | "REAUTHENTICATION_REQUIRED";
                     };
                 };
             };
@@ -10606,6 +10664,395 @@ export interface operations {
                         message: string;
                         /** @enum {string} */
                         code: "USER_NOT_FOUND";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    getUsersIdKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description a whole number above 0
+                 * @example 1
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        keys: {
+                            /**
+                             * @description the id of an API key
+                             * @example 019ab0c4-7c00-7000-8000-000000000001
+                             */
+                            id: string;
+                            /**
+                             * @description 1 to 64 characters
+                             * @example nightly export
+                             */
+                            name: string;
+                            /**
+                             * @example [
+                             *       "ROLE_USER",
+                             *       "ROLE_MODERATOR",
+                             *       "ROLE_ADMIN"
+                             *     ]
+                             */
+                            roles: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                            /**
+                             * Format: date-time
+                             * @example 2026-11-23T12:00:00.000Z
+                             */
+                            created: string;
+                            lastUsed: string | null;
+                            expires: string | null;
+                        }[];
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             *
+             *     ADMIN_REQUIRED: Require Admin Role!
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED" | "ADMIN_REQUIRED";
+                    };
+                };
+            };
+            /** @description USER_NOT_FOUND: User Not found. */
+            404: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "USER_NOT_FOUND";
+                    };
+                };
+            };
+            /** @description TOO_MANY_REQUESTS: Too many requests. Please wait and try again. */
+            429: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "TOO_MANY_REQUESTS";
+                    };
+                };
+            };
+            /** @description INTERNAL: Internal server error. */
+            500: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "INTERNAL";
+                    };
+                };
+            };
+            /**
+             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             *
+             *     DEADLINE_EXCEEDED: The request took too long. Please try again.
+             */
+            503: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description Seconds to wait before another attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                    };
+                };
+            };
+        };
+    };
+    deleteUsersIdKeysKeyId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description a whole number above 0
+                 * @example 1
+                 */
+                id: number;
+                /**
+                 * @description the id of an API key
+                 * @example 019ab0c4-7c00-7000-8000-000000000001
+                 */
+                keyId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example The API key was deleted.
+                         * @enum {string}
+                         */
+                        message: "The API key was deleted.";
+                    };
+                };
+            };
+            /**
+             * @description REQUEST_MALFORMED: The request could not be parsed.
+             *
+             *     VALIDATION_FAILED: username is required
+             */
+            400: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "REQUEST_MALFORMED" | "VALIDATION_FAILED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_INVALID: Unauthorized!
+             *
+             *     ACCESS_TOKEN_EXPIRED: Unauthorized! Access Token was expired!
+             */
+            401: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_INVALID" | "ACCESS_TOKEN_EXPIRED";
+                    };
+                };
+            };
+            /**
+             * @description ACCESS_TOKEN_MISSING: No token provided!
+             *
+             *     SECOND_FACTOR_ENROLMENT_REQUIRED: Please set up a second factor and try again.
+             *
+             *     ADMIN_REQUIRED: Require Admin Role!
+             */
+            403: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    /** @description The authentication scheme (RFC 9110 §11.6.1) and, with the code REAUTHENTICATION_REQUIRED, the seconds within which the user must have authenticated (RFC 9470 §3). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "ACCESS_TOKEN_MISSING" | "SECOND_FACTOR_ENROLMENT_REQUIRED" | "ADMIN_REQUIRED";
+                    };
+                };
+            };
+            /** @description KEY_NOT_FOUND: API key Not found. */
+            404: {
+                headers: {
+                    /** @description The id of the request, which its log lines repeat. */
+                    "X-Request-Id"?: string;
+                    /** @description The origin of the page, if CORS_ORIGIN allows it. */
+                    "Access-Control-Allow-Origin"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {string} */
+                        code: "KEY_NOT_FOUND";
                     };
                 };
             };
