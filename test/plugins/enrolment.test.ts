@@ -1,11 +1,13 @@
 import { test } from 'tap'
 import type { Config } from '../../src/config/read-settings.ts'
 import { PASSWORD, SECRET, startApp, type TestApp, type Tokens } from '../support/app.ts'
+import { addKey } from '../support/api-keys.ts'
 import { claimsOf, ENROLMENT_REQUIRED, NOT_FRESH } from '../support/factor-errors.ts'
 import { enrolPasskey, enrolTotp, FACTOR_SETTINGS, signUpWithTotp } from '../support/factors.ts'
 import { jwks, keyFile, privateKeys, toJwk } from '../support/keys.ts'
 import { openMailbox } from '../support/mailbox.ts'
 import { shareApp } from '../support/shared-app.ts'
+import { until } from '../support/wait.ts'
 
 // SECOND_FACTOR=admins and everybody: who must set up a second factor gets a session that can do only that.
 
@@ -122,5 +124,37 @@ test('tokens of JWT_KEYS_FILE, and of further secrets, are accepted with the aud
   for (const token of [accessToken, ada.accessToken]) {
     t.equal((await service.as(token, 'GET', '/api/users/me')).status, 200)
     t.strictSame(await statusAt(service, token), [403, ENROLMENT_REQUIRED])
+  }
+})
+
+test('an API key of a user who must set up a second factor is refused until the user has one', async t => {
+  const service = await shareApp(t, { ...FACTOR_SETTINGS, SECOND_FACTOR: 'admins' })
+  const { accessToken } = await signUpAda(service)
+  const { key } = await addKey(service, 1)
+  const { key: limited } = await addKey(service, 1, ['user'])
+  const status = async (token: string) => {
+    const response = await service.get('/api/test/user', { 'x-api-key': token })
+    return response.status === 200 ? 200 : [response.status, response.body]
+  }
+  t.strictSame(await status(key), [403, ENROLMENT_REQUIRED])
+  t.equal(await status(limited), 200, 'a key without the role admin cannot act as one')
+  await enrolTotp(service, accessToken)
+  t.equal(await status(key), 200, 'at once')
+  await service.sql('DELETE FROM credentials WHERE kind = \'totp\'')
+  await until('the key to be refused', async () => await status(key) !== 200)
+})
+
+test('introspection tells nothing of sessions and keys of users who must set up a second factor', async t => {
+  const service = await shareApp(t, { ...FACTOR_SETTINGS, SECOND_FACTOR: 'admins' })
+  await service.signUp('ada', ['user', 'admin'])
+  const { accessToken } = await service.signIn('ada')
+  const { key: asking } = await addKey(service, 1)
+  await enrolTotp(service, accessToken)
+  await service.signUp('bob', ['user', 'admin'])
+  const bob = await service.signIn('bob')
+  const { key } = await addKey(service, 2)
+  for (const token of [bob.accessToken, key]) {
+    const response = await service.post('/api/auth/introspect', { token }, { 'x-api-key': asking })
+    t.strictSame([response.status, response.body], [200, { active: false }])
   }
 })
