@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { EmbeddedPostgres } from '../../src/process/embedded-postgres.ts'
-import { property } from '../../src/unknown.ts'
+import { errorCode, property } from '../../src/unknown.ts'
 import { PASSWORD, signUpBody, sql, startApp } from '../support/app.ts'
 import { createFolder } from '../support/folder.ts'
 import { openProxy } from '../support/proxy.ts'
@@ -106,7 +106,14 @@ test('faults of the database', async t => {
   const signalAll = async (signal: NodeJS.Signals) => {
     const postmaster = Number((await readFile(join(dir, 'postmaster.pid'), 'utf8')).split('\n')[0])
     const children = (await readFile(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8')).split(' ').filter(Boolean).map(Number)
-    for (const pid of [postmaster, ...children]) process.kill(pid, signal)
+    for (const pid of [postmaster, ...children]) {
+      try {
+        process.kill(pid, signal)
+      } catch (error) {
+        // A process of the server may have ended since.
+        if (errorCode(error) !== 'ESRCH') throw error
+      }
+    }
   }
   await survives('a server that is frozen', {
     begin: async () => await signalAll('SIGSTOP'),

@@ -49,8 +49,8 @@ test('2,000 users of the classic service: a dry run, an import that is killed, a
   await blocker.query(`BEGIN; INSERT INTO users (id, username, email) OVERRIDING SYSTEM VALUE
     VALUES (1500, 'user1500', 'user1500@example.com')`)
   const killed = runServer(t, { cwd, env: settingsOf(url), args: ['import', '--from', source, '--apply'] })
-  await until('the second batch to wait', async () =>
-    (await sql(url, 'SELECT FROM pg_locks WHERE NOT granted')).length > 0)
+  const waiting = 'SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = \'Lock\''
+  await until('the second batch to wait', async () => (await sql(url, waiting)).length > 0)
   killed.child.kill('SIGKILL')
   t.equal(await killed.ended, 'SIGKILL')
   await blocker.query('ROLLBACK')
