@@ -22,7 +22,7 @@ async function signIn (address: string, username: string, roles = ['user']) {
   return (await http.signIn(address, username)).body
 }
 
-/** Another server, which verifies the tokens of a sign-in. test/api/resource-server.api.ts has the package as installed. */
+/** Another server, for the tokens of a sign-in. test/api/resource-server.api.ts has the package as installed. */
 async function resourceServer (t: Test, gatehouse: string): Promise<string> {
   const app = Fastify()
   await app.register(verify, { gatehouse, audience: 'gatehouse', maxAge: 1 })
