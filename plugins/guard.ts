@@ -29,10 +29,7 @@ declare module 'fastify' {
     missing?: 401
   }
   interface FastifyRequest {
-    /**
-     * The session of an authenticated route, with the roles held now.
-     * @throws Error on a public route, and for an API key
-     */
+    /** The session of an authenticated route, with the roles held now. @throws Error if public, or for an API key */
     caller: SessionEntry
     /** The session or the API key of a route that admits both. @throws Error on a public route */
     anyCaller: CallerEntry
@@ -53,6 +50,9 @@ declare module 'fastify' {
     recheck (transaction: Queryable, caller: SessionEntry, access: Access): Promise<void>
   }
 }
+
+/** For an access token or an API key that may be valid, on a route that does not admit its kind. */
+const NOT_ADMITTED = { cause: 'not admitted' } as const
 
 /**
  * Enforces the access that routes declare as `config.access`, and then `config.freshness`. Denies by default: guarding
@@ -102,16 +102,17 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
   function present (request: FastifyRequest, requirements: FastifyContextConfig) {
     const credential = credentialOf(request)
     if ('key' in credential) {
-      const key = requirements.apiKeys && apiKeys.decode(credential.key)
+      const key = apiKeys.decode(credential.key)
       if (!key) throw new ApiError('ACCESS_TOKEN_INVALID')
+      if (!requirements.apiKeys) throw new ApiError('ACCESS_TOKEN_INVALID', undefined, NOT_ADMITTED)
       return { cached: apiKeys.get(key), load: async () => await apiKeys.load(key) }
     }
-    if (requirements.apiKeys === 'only') throw new ApiError('ACCESS_TOKEN_INVALID')
+    if (requirements.apiKeys === 'only') throw new ApiError('ACCESS_TOKEN_INVALID', undefined, NOT_ADMITTED)
     const claims = accessTokens.verify(credential.token)
     return { cached: sessionCache.get(claims), load: async () => await sessionCache.load(claims) }
   }
 
-  function rejected (request: FastifyRequest, reason: 'forged' | 'revoked'): ApiError {
+  function rejected (request: FastifyRequest, reason: 'forged' | 'not admitted' | 'revoked'): ApiError {
     logQuietly(request, 'authn_token_rejected', clientNetwork(request), { reason, route: request.routeOptions.url })
     return new ApiError('ACCESS_TOKEN_INVALID')
   }
@@ -134,8 +135,7 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
   fastify.addHook('onRoute', route => {
     const requirements = requirementsOf(route)
     if (requirements.access === 'public') return
-    // Before the body is read, so that an unauthenticated upload costs nothing. With callbacks, since in the steady
-    // state there is nothing to await.
+    // Before the body is read: unauthenticated uploads cost nothing. With callbacks: usually, nothing is to be awaited.
     prependHook(route, 'onRequest', (request, reply, done) => {
       // Authenticated responses must not be cached. Set here, since a hook of its own would cost more.
       reply.header('cache-control', 'no-store')
@@ -144,8 +144,9 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
         presented = present(request, requirements)
       } catch (error) {
         const code = property(error, 'code')
+        const reason = property(error, 'cause') === NOT_ADMITTED.cause ? NOT_ADMITTED.cause : 'forged'
         if (code === 'ACCESS_TOKEN_MISSING' && requirements.missing) done(new ApiError('ACCESS_TOKEN_INVALID'))
-        else done(code === 'ACCESS_TOKEN_INVALID' ? rejected(request, 'forged') : error as Error)
+        else done(code === 'ACCESS_TOKEN_INVALID' ? rejected(request, reason) : error as Error)
         return
       }
       const { cached, load } = presented
@@ -155,6 +156,5 @@ export default fp<{ config: Config }>(async function guard (fastify, { config })
       else load().then(loaded => { done(admit(request, requirements, loaded)) }, done)
     })
   })
-  // cors and openapi register routes that declare no access: the former before this hook exists, the latter with a hook
-  // that declares it for them.
+  // Routes of cors and openapi declare no access: cors adds its before this hook exists, openapi declares it.
 }, { name: 'guard', fastify: '5.x', dependencies: ['api-keys', 'cors', 'jwt', 'openapi', 'session-cache'] })

@@ -4,11 +4,11 @@ import { createServer } from 'node:http'
 // on the local machine only: whoever reaches it past nginx can claim to be anybody.
 
 const server = createServer((request, response) => {
-  const { 'x-user-name': name, 'x-user-roles': roles = '', 'x-auth-method': method } = request.headers
+  const { 'x-user-id': id, 'x-user-name': name, 'x-user-roles': roles = '', 'x-auth-method': method } = request.headers
   // Never without the headers of the proxy, in case it is misconfigured.
-  if (!name) return response.writeHead(401).end()
+  if (!id || !name) return response.writeHead(401).end()
   response.setHeader('content-type', 'application/json')
-  response.end(JSON.stringify({ hello: name, roles: roles.split(','), method }))
+  response.end(JSON.stringify({ hello: name, roles: roles.split(',').filter(Boolean), method }))
 })
 
 server.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {

@@ -3122,12 +3122,12 @@ export interface operations {
                         username?: string;
                         /**
                          * @example [
-                         *       "ROLE_USER",
-                         *       "ROLE_MODERATOR",
-                         *       "ROLE_ADMIN"
+                         *       "user",
+                         *       "moderator",
+                         *       "admin"
                          *     ]
                          */
-                        roles?: ("ROLE_USER" | "ROLE_MODERATOR" | "ROLE_ADMIN")[];
+                        roles?: ("user" | "moderator" | "admin")[];
                         /** @example gatehouse */
                         iss?: string;
                         aud?: string | string[];
@@ -3143,6 +3143,7 @@ export interface operations {
                         iat?: number;
                         /**
                          * Format: uuid
+                         * @description The id of an access token or of an API key.
                          * @example 019ab0c4-7c00-7000-8000-000000000001
                          */
                         jti?: string;
@@ -5611,7 +5612,7 @@ export interface operations {
                              */
                             id: string;
                             /**
-                             * @description 1 to 64 characters
+                             * @description a line of 1 to 64 characters, not only spaces
                              * @example nightly export
                              */
                             name: string;
@@ -5769,7 +5770,7 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description 1 to 64 characters
+                     * @description a line of 1 to 64 characters, not only spaces
                      * @example nightly export
                      */
                     name: string;
@@ -5788,7 +5789,7 @@ export interface operations {
                 };
                 "application/x-www-form-urlencoded": {
                     /**
-                     * @description 1 to 64 characters
+                     * @description a line of 1 to 64 characters, not only spaces
                      * @example nightly export
                      */
                     name: string;
@@ -5825,7 +5826,7 @@ export interface operations {
                          */
                         id: string;
                         /**
-                         * @description 1 to 64 characters
+                         * @description a line of 1 to 64 characters, not only spaces
                          * @example nightly export
                          */
                         name: string;
@@ -10761,7 +10762,7 @@ export interface operations {
                              */
                             id: string;
                             /**
-                             * @description 1 to 64 characters
+                             * @description a line of 1 to 64 characters, not only spaces
                              * @example nightly export
                              */
                             name: string;

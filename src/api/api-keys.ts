@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { type Role, toAuthority } from '../access.ts'
-import { Time } from './fields.ts'
+import { givenName, storedName, Time } from './fields.ts'
 import { Authorities } from './roles.ts'
 
 export const KeyId = Type.String({
@@ -10,16 +10,7 @@ export const KeyId = Type.String({
   examples: ['019ab0c4-7c00-7000-8000-000000000001']
 })
 
-/**
- * What a person calls a key. Without control characters, because lists of keys are shown on terminals, and without lone
- * surrogates. Not as \p{…}, which the linter of the API description does not know.
- */
-export const KeyName = Type.String({
-  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]{1,64}$',
-  maxLength: 64,
-  description: '1 to 64 characters',
-  examples: ['nightly export']
-})
+export const KeyName = givenName('nightly export')
 
 /** The text of a key, of which a scanner of leaked secrets knows the form. */
 export const KeyText = Type.String({
@@ -31,7 +22,7 @@ export const KeyText = Type.String({
 /** An API key in a response. Its secret is not stored. */
 export const ApiKeyResponse = Type.Object({
   id: KeyId,
-  name: KeyName,
+  name: storedName('nightly export'),
   roles: Authorities,
   created: Time,
   lastUsed: Type.Union([Time, Type.Null()]),

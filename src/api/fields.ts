@@ -68,6 +68,16 @@ export const Challenge = Type.String({
 export const FactorMethods = Type.Array(Type.Union(
   [Type.Literal('totp', { examples: ['totp'] }), Type.Literal('passkey'), Type.Literal('recovery-code')]), { maxItems: 3 })
 
+const nameOptions = (example: string) =>
+  ({ minLength: 1, maxLength: 64, description: 'a line of 1 to 64 characters, not only spaces', examples: [example] })
+
+/** A name that a user gives to a passkey or an API key: a single line, because mails and terminals show it. */
+export const givenName = (example: string) =>
+  Type.String({ ...nameOptions(example), pattern: '^(?=.*\\S)[^\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}]*$' })
+
+/** The same in responses. Tools that check their examples compile patterns without the flag that the other needs. */
+export const storedName = (example: string) => Type.String({ ...nameOptions(example), pattern: '^[^\\u0000]*$' })
+
 /** @param description such as “the id of a session” */
 export const Uuid = (description: string) => Type.String({
   pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$',

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Username } from './fields.ts'
-import { Authorities } from './roles.ts'
+import { RoleNames } from './roles.ts'
 
 // RFC 7662. `token_use` and `roles` are extensions, which its §2.2 permits.
 
@@ -30,11 +30,11 @@ export const IntrospectionResponse = Type.Object({
   })),
   sub: Type.Optional(Type.String({ pattern: '^\\d+$', maxLength: 16, examples: ['1'] })),
   username: Type.Optional(Username),
-  roles: Type.Optional(Authorities),
+  roles: Type.Optional(RoleNames),
   iss: Type.Optional(Name),
   aud: Type.Optional(Type.Union([Name, Type.Array(Name, { maxItems: 100 })])),
   exp: Type.Optional(Seconds),
   iat: Type.Optional(Seconds),
-  jti: Type.Optional(Uuid),
+  jti: Type.Optional({ ...Uuid, description: 'The id of an access token or of an API key.' }),
   sid: Type.Optional(Uuid)
 })

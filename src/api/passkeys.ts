@@ -90,13 +90,3 @@ export const RequestOptions = Type.Object({
   timeout: Timeout,
   userVerification: Required
 })
-
-const name = {
-  minLength: 1, maxLength: 64, description: 'a line of 1 to 64 characters, not only spaces', examples: ['Work laptop']
-}
-
-/** A name that a user gives to a passkey: a single line, because mails show it. */
-export const PasskeyName = Type.String({ ...name, pattern: '^(?=.*\\S)[^\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}]*$' })
-
-/** The same in responses. Tools that check their examples compile patterns without the flag that the other needs. */
-export const StoredPasskeyName = Type.String({ ...name, pattern: '^[^\\u0000]*$' })

@@ -24,6 +24,12 @@ export function toRoles (names: readonly string[]): Role[] {
   return roles.filter(role => names.includes(role))
 }
 
+/** Roles in a response as in the claims of an access token, such as `user`. */
+export const RoleNames = Type.Array(Type.String({ enum: [...roles] }), {
+  maxItems: roles.length,
+  examples: [[...roles]]
+})
+
 /** Roles in a response, such as `ROLE_USER`. */
 export const Authorities = Type.Array(Type.String({ enum: roles.map(toAuthority) }), {
   maxItems: roles.length,

@@ -41,7 +41,9 @@ type Source = Pick<FastifyRequest, 'log' | 'ip' | 'socket'>
  * @param fields ids, roles and counts; never what a user typed, which may be a password in the wrong field
  */
 export function logSecurityEvent (request: Source, event: SecurityEvent, fields: object = {}): void {
-  request.log[levelOf(event)]({ event, ip: clientAddress(request), ...fields }, event)
+  // Creating an API key is not frequent.
+  const level = 'keyId' in fields ? 'info' : levelOf(event)
+  request.log[level]({ event, ip: clientAddress(request), ...fields }, event)
 }
 
 /** Milliseconds between two lines of the same event and key. */

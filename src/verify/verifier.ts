@@ -52,7 +52,9 @@ export function createVerifier (options: VerifierOptions): TokenVerifier {
     try {
       return await remote(header, token)
     } catch (cause) {
-      throw cause instanceof errors.JWKSNoMatchingKey ? cause : new ApiError('KEYS_UNAVAILABLE', undefined, { cause })
+      // Without any key, nothing is known about the token: gatehouse runs without JWT_KEYS_FILE.
+      const isUnknown = cause instanceof errors.JWKSNoMatchingKey && remote.jwks()?.keys.length !== 0
+      throw isUnknown ? cause : new ApiError('KEYS_UNAVAILABLE', undefined, { cause })
     }
   }
 

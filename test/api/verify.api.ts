@@ -2,9 +2,10 @@ import { spawn } from 'node:child_process'
 import { createPublicKey } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import type { Server } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import { type AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import { decodeJwt, importJWK, type JWK, SignJWT } from 'jose'
@@ -168,7 +169,10 @@ for (const language of ['python', 'go'] as const) {
     t.strictSame(await ask('/orders'), responses.missing)
     t.strictSame(await ask('/orders', { authorization: 'Basic YTpi' }), responses.missing)
     t.strictSame(await ask('/orders', bearer(gatehouse.expired)), responses.expired)
+    t.strictSame(await ask('/orders', { authorization: 'Bearer a b' }), responses.invalid)
     t.strictSame(await ask('/orders', { 'x-access-token': ann, ...bearer(admin) }), responses.invalid)
+    t.strictSame(await ask('/orders', { 'x-api-key': 'gh_x' }), responses.invalid)
+    t.strictSame(await ask('/orders', { 'x-api-key': 'gh_x', ...bearer(ann) }), responses.invalid)
     for (const [what, token] of Object.entries(gatehouse.invalid)) {
       t.strictSame(await ask('/stock', bearer(token)), responses.invalid, what)
     }
@@ -181,6 +185,37 @@ for (const language of ['python', 'go'] as const) {
       t.strictSame(await unreachable('/orders', bearer(ann)), responses.unavailable)
       const noKeys = await startProgram(t, `${gatehouse.url}/nothing`, file, args)
       t.strictSame(await noKeys('/orders', bearer(ann)), responses.unavailable)
+    })
+
+    await t.test('it fetches keys once at a time, and a key server that hangs delays no token of a cached key', async t => {
+      const keys = await (await fetch(`${gatehouse.url}/.well-known/jwks.json`)).text()
+      let [body, requests]: [string | undefined, number] = [keys, 0]
+      const server = createServer((_, response) => {
+        requests++
+        if (body) response.end(body)
+      })
+      t.teardown(() => { server.closeAllConnections(); server.close() })
+      await once(server.listen(0, '127.0.0.1'), 'listening')
+      const other = await startProgram(t, `http://127.0.0.1:${(server.address() as AddressInfo).port}`, file, args)
+      const unknown = bearer(gatehouse.invalid['of an unknown key'])
+      const askAll = async () => await Promise.all(Array.from({ length: 6 }, async () => await other('/orders', unknown)))
+      t.strictSame(await askAll(), Array(6).fill(responses.invalid))
+      t.equal(requests, 1)
+
+      body = undefined
+      await setTimeout(5100)
+      const denied = askAll()
+      await until('the request for keys', () => requests === 2)
+      const start = performance.now()
+      t.strictSame(await other('/orders', bearer(ann)), responses.hello(id))
+      t.ok(performance.now() - start < 2000)
+      t.strictSame(await denied, Array(6).fill(responses.unavailable))
+      t.strictSame(await other('/orders', unknown), responses.unavailable)
+      t.equal(requests, 2, 'a failed attempt is followed by a cooldown')
+
+      body = '{"keys":[]}'
+      const empty = await startProgram(t, `http://127.0.0.1:${(server.address() as AddressInfo).port}`, file, args)
+      t.strictSame(await empty('/orders', bearer(ann)), responses.unavailable)
     })
   })
 }

@@ -3,6 +3,7 @@ import { type IncomingMessage, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'tap'
 import type { Access } from '../../src/access.ts'
+import { addKey } from '../support/api-keys.ts'
 import { signUpBody, startApp, type TestApp } from '../support/app.ts'
 import { shareApp } from '../support/shared-app.ts'
 import { buildWith } from '../support/routes.ts'
@@ -137,6 +138,24 @@ test('forged and revoked tokens and denied users are security events, at most on
   await service.post('/api/auth/signout', { refreshToken })
   t.equal((await service.as(accessToken, 'GET', '/api/test/user')).status, 401)
   t.strictSame(events(service).slice(2).map(({ event }) => event), ['authn_token_revoked'], 'the same address')
+})
+
+test('a key or a session on a route that does not admit it is a security event, but not a forged token', async t => {
+  const service = await startApp(t)
+  await service.signUp('alice')
+  const { key } = await addKey(service, 1)
+  service.logs.length = 0
+  for (const headers of [{ 'x-api-key': key }, { 'x-api-key': `${key.slice(0, -1)}!` }]) {
+    t.equal((await service.get('/api/keys', headers)).status, 401)
+  }
+  t.match(events(service), [{ event: 'authn_token_rejected', reason: 'not admitted', route: '/api/keys' }])
+
+  const other = await startApp(t)
+  await other.signUp('alice')
+  const { accessToken } = await other.signIn('alice')
+  other.logs.length = 0
+  t.equal((await other.post('/api/auth/introspect', { token: 'x' }, { 'x-access-token': accessToken })).status, 401)
+  t.match(events(other), [{ event: 'authn_token_rejected', reason: 'not admitted', route: '/api/auth/introspect' }])
 })
 
 test('refreshes are security events at level debug, and rejected ones warnings', async t => {

@@ -3,7 +3,7 @@ import type { Static } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { perMinute } from '../../../plugins/rate-limits.ts'
 import { acceptedSession } from '../../../sql/rotation.ts'
-import { type Role, toAuthority } from '../../../src/access.ts'
+import type { Role } from '../../../src/access.ts'
 import { IntrospectionBody, IntrospectionResponse } from '../../../src/api/introspection.ts'
 import { type Config, refreshSecrets } from '../../../src/config/read-settings.ts'
 import { ApiError, isTokenDenial } from '../../../src/errors.ts'
@@ -24,7 +24,7 @@ const active = ({ userId, username }: { userId: number, username: string }) =>
   ({ active: true, sub: String(userId), username })
 
 /** What a resource server needs of a token that it may accept: the roles are those of now. */
-const bearer = (roles: readonly Role[]) => ({ token_type: 'Bearer', roles: roles.map(toAuthority) })
+const bearer = (roles: readonly Role[]) => ({ token_type: 'Bearer', roles: [...roles] })
 
 /** Token introspection (RFC 7662), for services that do not verify access tokens themselves. */
 export default (async (fastify, { config }) => {
@@ -39,7 +39,11 @@ export default (async (fastify, { config }) => {
     const key = presented && (apiKeys.get(presented) ?? await apiKeys.load(presented))
     if (!key || mustEnrol(key, config.SECOND_FACTOR)) return INACTIVE
     return {
-      ...active(key), ...bearer(key.roles), token_use: 'api_key', ...key.expiresAt && { exp: toSeconds(key.expiresAt) }
+      ...active(key),
+      ...bearer(key.roles),
+      token_use: 'api_key',
+      ...key.expiresAt && { exp: toSeconds(key.expiresAt) },
+      jti: key.keyId
     }
   }
 

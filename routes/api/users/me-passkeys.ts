@@ -3,8 +3,8 @@ import { Type } from '@sinclair/typebox'
 import { perMinute } from '../../../plugins/rate-limits.ts'
 import { deletePasskey, insertPasskey, passkeysOf, renamePasskey } from '../../../sql/passkeys.ts'
 import { userById } from '../../../sql/users.ts'
-import { AccessToken, Message, Time, Uuid } from '../../../src/api/fields.ts'
-import { CreationOptions, PasskeyName, Registration, StoredPasskeyName } from '../../../src/api/passkeys.ts'
+import { AccessToken, givenName, Message, storedName, Time, Uuid } from '../../../src/api/fields.ts'
+import { CreationOptions, Registration } from '../../../src/api/passkeys.ts'
 import { RecoveryCodes } from '../../../src/api/recovery-codes.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
@@ -14,6 +14,9 @@ import { challengeOf, verifyRegistration } from '../../../src/factors/webauthn.t
 
 const renamed = { message: 'The passkey was renamed.' }
 const removed = { message: 'The passkey was removed.' }
+
+const PasskeyName = givenName('Work laptop')
+const StoredPasskeyName = storedName('Work laptop')
 
 const params = Type.Object({ id: Uuid('the id of a passkey') })
 

@@ -51,7 +51,7 @@ test('a key is shown once, and has the roles of its owner unless others are give
     actor_id: '2',
     detail: { keyId: id, name: 'nightly export', roles: ['user', 'moderator'], expires: null }
   }])
-  t.match(service.logs.filter(line => line['keyId'] === id), [{ event: 'authn_token_created', level: 20, userId: 2 }])
+  t.match(service.logs.filter(line => line['keyId'] === id), [{ event: 'authn_token_created', level: 30, userId: 2 }])
   t.notMatch(JSON.stringify(service.logs), key)
 })
 
@@ -74,11 +74,12 @@ test('what cannot be created is rejected, and creates nothing', async t => {
   const invalid = (message: string) => ({ message, code: 'VALIDATION_FAILED' })
   const cases: Array<[body: object, status: number, error: object]> = [
     [{}, 400, invalid('name is required')],
-    [{ name: '' }, 400, invalid('name must be 1 to 64 characters')],
-    [{ name: 'x'.repeat(65) }, 400, invalid('name must be 1 to 64 characters')],
-    [{ name: 'a\u0007b' }, 400, invalid('name must be 1 to 64 characters')],
-    [{ name: 'a\u009bb' }, 400, invalid('name must be 1 to 64 characters')],
-    [{ name: 'a\ud800b' }, 400, invalid('name must be 1 to 64 characters')],
+    [{ name: '' }, 400, invalid('name must be a line of 1 to 64 characters, not only spaces')],
+    [{ name: '   ' }, 400, invalid('name must be a line of 1 to 64 characters, not only spaces')],
+    [{ name: 'x'.repeat(65) }, 400, invalid('name must be a line of 1 to 64 characters, not only spaces')],
+    [{ name: 'a\u0007b' }, 400, invalid('name must be a line of 1 to 64 characters, not only spaces')],
+    [{ name: 'a\u009bb' }, 400, invalid('name must be a line of 1 to 64 characters, not only spaces')],
+    [{ name: 'a\ud800b' }, 400, invalid('name must be a line of 1 to 64 characters, not only spaces')],
     [{ name: 'a', expiresAt: 'tomorrow' }, 400, invalid('expiresAt must be a time such as 2027-01-31T12:00:00Z')],
     [{ name: 'a', expiresAt: '2020-01-01T00:00:00Z' }, 400, invalid('expiresAt must be a time in the future')],
     [{ name: 'a', expiresAt: '2099-13-41T00:00:00Z' }, 400, invalid('expiresAt must be a time in the future')],

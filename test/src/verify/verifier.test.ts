@@ -99,6 +99,8 @@ test('without keys no token is accepted, and none is called invalid', async t =>
   }
   server.respond(200, JSON.stringify({ keys: [{ ...issuer.jwk, x: 'AA' }] }))
   await t.rejects(verify(token), unavailable, 'a damaged key')
+  server.publish()
+  await t.rejects(verify(token), unavailable, 'no keys: gatehouse runs without JWT_KEYS_FILE')
   await server.close()
   await t.rejects(verify(token), unavailable, 'no connection')
   await t.rejects(verify('garbage'), invalid, 'what is no token needs no key')
