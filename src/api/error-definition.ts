@@ -1,5 +1,3 @@
-import type { TSchema } from '@sinclair/typebox'
-
 /** One error response of the HTTP contract. */
 export interface ErrorDefinition {
   status: number
@@ -8,8 +6,8 @@ export interface ErrorDefinition {
   headers?: Record<string, string>
   /** further fields of the body, which are always the same */
   body?: Record<string, null>
-  /** further fields of the body, which an ApiError gives */
-  fields?: Record<string, TSchema>
+  /** further fields of the body, which an ApiError gives; error-responses.ts has their schemas */
+  fields?: ReadonlyArray<'challenge' | 'methods'>
   /** the code in the response, if two errors share it */
   code?: string
   /** a detail, for the example in the API description */

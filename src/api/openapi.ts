@@ -4,6 +4,7 @@ import type { FastifyContextConfig, FastifySchema, RouteOptions } from 'fastify'
 import { isAccess } from '../access.ts'
 import { type ErrorCode, errorCodes, errorDefinition, exampleMessage, responseCode } from '../errors.ts'
 import { isRecord, property } from '../unknown.ts'
+import { errorFields } from './error-responses.ts'
 import { accessTokenRequired, apiKeyRequired, responseHeaders, type SecurityRequirement } from './openapi-components.ts'
 
 const BODIES = ['application/json', 'application/x-www-form-urlencoded']
@@ -20,8 +21,8 @@ export function exampleOf (schema: TSchema): unknown {
 
 /** An example of the body of an error response. */
 function errorExample (code: ErrorCode): object {
-  const { body, fields } = errorDefinition(code)
-  const examples = fields && Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, exampleOf(field)]))
+  const { body, fields = [] } = errorDefinition(code)
+  const examples = Object.fromEntries(fields.map(field => [field, exampleOf(errorFields[field])]))
   return { ...body, message: exampleMessage(code), code: responseCode(code), ...examples }
 }
 

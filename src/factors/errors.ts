@@ -1,5 +1,4 @@
 import { type ErrorDefinition, unauthenticated } from '../api/error-definition.ts'
-import { Challenge, FactorMethods } from '../api/fields.ts'
 
 /** The errors of second factors, as a part of the catalogue. */
 export const factorErrors = {
@@ -8,7 +7,7 @@ export const factorErrors = {
     message: 'Please confirm with a second factor.',
     headers: unauthenticated,
     body: { accessToken: null },
-    fields: { challenge: Challenge, methods: FactorMethods }
+    fields: ['challenge', 'methods']
   },
   SECOND_FACTOR_INVALID: {
     status: 401,

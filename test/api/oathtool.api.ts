@@ -3,7 +3,7 @@ import { startApp, type TestApp } from '../support/app.ts'
 import { challengeOf, FACTOR_SETTINGS, finish, stepBegun } from '../support/factors.ts'
 import { run } from './description.ts'
 
-const INVALID = { message: 'The code or the passkey was not accepted.', code: 'CODE_INVALID' }
+const INVALID = { message: 'The code or the passkey was not accepted. A code works once.', code: 'CODE_INVALID' }
 
 /** The code that Debian's oathtool makes of a secret. @param steps from the current one */
 async function oathtool (secret: string, steps = 0): Promise<string> {

@@ -125,7 +125,7 @@ async function openPage (t: Test) {
   }
 }
 
-const INVALID = { status: 401, body: { message: 'The code or the passkey was not accepted.', code: 'CODE_INVALID' } }
+const INVALID = { status: 401, body: { message: 'The code or the passkey was not accepted. A code works once.', code: 'CODE_INVALID' } }
 
 test('a person adds a passkey, signs in with it in three ways, reauthenticates, renames it and removes it', async t => {
   const { addDevice, press, signIn, sql, calm } = await openPage(t)
