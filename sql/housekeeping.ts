@@ -37,10 +37,10 @@ export const purgeKeys = statement({
   row
 })
 
-/** Deletes up to `batch` expired counters. */
+/** Deletes up to `batch` expired counters. The cast is needed: an index of bigint is not used for a numeric value. */
 export const purgeCounters = statement({
   name: 'purge_counters',
-  text: purge('rate_limits', 'expire <= extract(epoch FROM now()) * 1000', 'expire'),
+  text: purge('rate_limits', 'expire <= (extract(epoch FROM now()) * 1000)::bigint', 'expire'),
   values: (batch: number) => [batch],
   row
 })
