@@ -8,7 +8,7 @@ import { passkeyOf, passkeysOf, takePasskeyChallenge, usePasskey } from '../sql/
 import type { AssertionResponse, CreationOptions, RequestOptions } from '../src/api/passkeys.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
-import { CHALLENGE_TTL, hashChallenge, newChallenge } from '../src/factors/challenge.ts'
+import { hashChallenge, newChallenge } from '../src/factors/challenge.ts'
 import { type RelyingParty, relyingPartyOf } from '../src/factors/relying-party.ts'
 import { challengeOf, creationOptions, requestOptions, verifyAssertion } from '../src/factors/webauthn.ts'
 import { logSecurityEvent } from '../src/telemetry/security-events.ts'
@@ -92,9 +92,8 @@ export default fp<{ config: Config }>(async function passkeys (fastify, { config
       const challenge = newChallenge()
       // Random: neither the id nor the address of a user may be read from a lost device (WebAuthn §14.6.1).
       const userHandle = existing[0]?.userHandle ?? randomBytes(32).toString('base64url')
-      const type = 'passkey-registration'
       await db.query(insertChallenge({
-        hash: hashChallenge(challenge), type, userId, sessionId, data: { userHandle }, ttl: CHALLENGE_TTL[type]
+        challenge, type: 'passkey-registration', userId, sessionId, data: { userHandle }
       }))
       return creationOptions(rp, { challenge, userHandle, username, existing })
     },
@@ -104,9 +103,8 @@ export default fp<{ config: Config }>(async function passkeys (fastify, { config
       const challenge = newChallenge()
       const { userId, sessionId } = type === 'reauthentication' ? request.caller : {}
       await request.db.query(insertChallenge({
-        hash: hashChallenge(challenge),
+        challenge,
         type,
-        ttl: CHALLENGE_TTL[type],
         ...userId !== undefined && sessionId !== undefined && { userId, sessionId }
       }))
       return requestOptions(rp, challenge, type)

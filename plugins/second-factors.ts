@@ -6,7 +6,7 @@ import type { Queryable } from '../sql/database.ts'
 import { factorsOf, lockEnabledUser } from '../sql/second-factors.ts'
 import type { PresentedFactor } from '../src/api/second-factor.ts'
 import { ApiError } from '../src/errors.ts'
-import { CHALLENGE_TTL, type ChallengeType, hashChallenge, newChallenge } from '../src/factors/challenge.ts'
+import { type ChallengeType, hashChallenge, newChallenge } from '../src/factors/challenge.ts'
 import { isRecoveryCode } from '../src/factors/recovery-codes.ts'
 import { challengeOf } from '../src/factors/webauthn.ts'
 import { logSecurityEvent } from '../src/telemetry/security-events.ts'
@@ -64,10 +64,9 @@ export default fp(async function secondFactors (fastify) {
       const challenge = newChallenge()
       const [factors] = await request.db.query(factorsOf(userId))
       await request.db.query(insertChallenge({
-        hash: hashChallenge(challenge),
+        challenge,
         type,
         userId,
-        ttl: CHALLENGE_TTL[type],
         ...sessionId !== undefined && { sessionId },
         ...password && { credentialId: password.credentialId, version: password.version }
       }))

@@ -1,28 +1,28 @@
 import { Type } from '@sinclair/typebox'
-import type { ChallengeType } from '../src/factors/challenge.ts'
-import { NETWORK_KEPT } from './credentials.ts'
+import { CHALLENGE_TTL, type ChallengeType, hashChallenge } from '../src/factors/challenge.ts'
+import { isKnown } from './credentials.ts'
 import { statement } from './statement.ts'
 
 // A challenge is a row that is deleted when it is used, by its type: one that was made for something else is unknown.
 
 interface NewChallenge {
-  hash: string
+  challenge: string
   type: ChallengeType
   userId?: number
   sessionId?: string
   credentialId?: string
   version?: number
   data?: Record<string, string>
-  /** seconds */
-  ttl: number
 }
 
 export const insertChallenge = statement({
   name: 'insert_challenge',
   text: `INSERT INTO challenges (hash, type, user_id, session_id, credential_id, version, data, expires_at)
     VALUES ($1::text, $2::text, $3::bigint, $4::uuid, $5::uuid, $6::int, $7::jsonb, now() + make_interval(secs => $8::int))`,
-  values: ({ hash, type, userId, sessionId, credentialId, version, data = {}, ttl }: NewChallenge) =>
-    [hash, type, userId ?? null, sessionId ?? null, credentialId ?? null, version ?? null, data, ttl],
+  values: ({ challenge, type, userId, sessionId, credentialId, version, data = {} }: NewChallenge) => [
+    hashChallenge(challenge), type, userId ?? null, sessionId ?? null, credentialId ?? null, version ?? null, data,
+    CHALLENGE_TTL[type]
+  ],
   row: Type.Object({})
 })
 
@@ -35,8 +35,7 @@ const VALID = 'hash = $1::text AND type = $2::text AND expires_at > now()'
 export const challengedSignIn = statement({
   name: 'challenged_sign_in',
   text: `SELECT users.id, username, email, credential_id AS "credentialId", version,
-      EXISTS (SELECT FROM known_networks WHERE known_networks.user_id = users.id AND network = $3::text
-        AND last_seen_at > now() - ${NETWORK_KEPT}) AS "isKnown"
+      ${isKnown('$3::text')}
     FROM challenges JOIN users ON users.id = challenges.user_id
     WHERE ${VALID} AND credential_id IS NOT NULL AND version IS NOT NULL`,
   values: (hash: string, network: string) => [hash, 'sign-in' satisfies ChallengeType, network],

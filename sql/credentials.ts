@@ -16,6 +16,10 @@ export interface Password extends CredentialVersion {
 /** The SQL of how long a network stays known after a user's last sign-in from it. */
 export const NETWORK_KEPT = 'interval \'30 days\''
 
+/** The SQL of whether a user has signed in from a network before, as "isKnown". @param network its SQL */
+export const isKnown = (network: string) => `EXISTS (SELECT FROM known_networks WHERE known_networks.user_id = users.id
+        AND network = ${network} AND last_seen_at > now() - ${NETWORK_KEPT}) AS "isKnown"`
+
 const PASSWORD = 'credentials.id AS "credentialId", version, data ->> \'hash\' AS hash'
 
 /** The SQL of whether a user has a second factor, as "hasSecondFactor". @param user the SQL of the user's id */
@@ -47,8 +51,7 @@ export const credentialsByUsername = statement({
   name: 'credentials_by_username',
   text: `SELECT users.id, username, email, ${PASSWORD}, disabled_at IS NOT NULL AS disabled,
       email_verified_at IS NOT NULL AS "emailVerified", ${hasSecondFactor('users.id')},
-      EXISTS (SELECT FROM known_networks WHERE user_id = users.id AND network = $2::text
-        AND last_seen_at > now() - ${NETWORK_KEPT}) AS "isKnown"
+      ${isKnown('$2::text')}
     FROM ${USERS} WHERE lower(username COLLATE "C") = lower($1::text COLLATE "C")`,
   values: (username: string, network: string) => [username, network],
   row: Type.Object({

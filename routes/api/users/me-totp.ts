@@ -8,7 +8,7 @@ import { AccessToken, Message, SixDigits } from '../../../src/api/fields.ts'
 import { RecoveryCodes } from '../../../src/api/recovery-codes.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
-import { CHALLENGE_TTL, hashChallenge, newChallenge } from '../../../src/factors/challenge.ts'
+import { newChallenge } from '../../../src/factors/challenge.ts'
 import { newTotpSecret, totpStep, totpUri, toText } from '../../../src/factors/totp.ts'
 
 const removed = { message: 'The authenticator app was removed.' }
@@ -61,14 +61,12 @@ export default (async (fastify, { config }) => {
     const [user] = await request.db.query(userById(userId))
     if (!user) throw new ApiError('ACCESS_TOKEN_INVALID')
     const secret = newTotpSecret()
-    const type = 'totp-enrolment'
     await request.db.query(insertChallenge({
-      hash: hashChallenge(newChallenge()),
-      type,
+      challenge: newChallenge(),
+      type: 'totp-enrolment',
       userId,
       sessionId,
-      data: { secret: keys.encrypt(secret, userId).toString('base64') },
-      ttl: CHALLENGE_TTL[type]
+      data: { secret: keys.encrypt(secret, userId).toString('base64') }
     }))
     reply.code(201)
     return { secret: toText(secret), uri: totpUri(secret, config.PRODUCT_NAME, user.username) }
