@@ -48,7 +48,10 @@ async function prepare (config: Config, log: FastifyBaseLogger): Promise<void> {
 
 /** Owns the connection pool. The rest of the service sees only `db` and typed statements. */
 export default fp<{ config: Config }>(async function db (fastify, { config }) {
-  await prepare(config, fastify.log)
+  // Awaited once everything has loaded, which takes longer.
+  const prepared = prepare(config, fastify.log)
+  prepared.catch(() => {})
+  fastify.addHook('onReady', async () => { await prepared })
   await fastify.register(async function pool (scope) {
     await scope.register(postgres, {
       connectionString: config.DATABASE_URL,
@@ -69,7 +72,7 @@ export default fp<{ config: Config }>(async function db (fastify, { config }) {
     pool.on('connect', client => { client.on('error', () => {}) })
     fastify.decorate('db', toDatabase(pool, {
       named: config.DATABASE_PREPARE === 'on',
-      traced: config.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined
+      ...config.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined && { inSpan: (await import('../src/telemetry/spans.ts')).inSpan }
     }))
   })
 }, { name: 'db', fastify: '5.x' })

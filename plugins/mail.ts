@@ -65,7 +65,7 @@ export default fp<{ config: Config }>(async function mail (fastify, { config }) 
   const { db, log } = fastify
   const metrics = createMailMetrics(fastify.metrics)
   const preparers = new Map<string, Preparer>()
-  const outlet = createOutlet(config)
+  const outlet = await createOutlet(config)
 
   async function prepare (mail: ClaimedMail): Promise<Prepared | undefined> {
     const preparer = preparers.get(mail.kind)

@@ -10,7 +10,9 @@ import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { hashChallenge, newChallenge } from '../src/factors/challenge.ts'
 import { type RelyingParty, relyingPartyOf } from '../src/factors/relying-party.ts'
-import { challengeOf, creationOptions, requestOptions, verifyAssertion } from '../src/factors/webauthn.ts'
+import {
+  challengeOf, creationOptions, loadVerification, requestOptions, verifyAssertion
+} from '../src/factors/webauthn.ts'
 import { logSecurityEvent } from '../src/telemetry/security-events.ts'
 import type { VerifiedFactor } from './factor-codes.ts'
 
@@ -58,6 +60,8 @@ declare module 'fastify' {
 /** The ceremonies of WebAuthn. */
 export default fp<{ config: Config }>(async function passkeys (fastify, { config }) {
   const configured = relyingPartyOf(config)
+  // Not with the first passkey, whose user would wait.
+  if (configured) await loadVerification()
 
   function relyingParty (): RelyingParty {
     if (!configured) throw new ApiError('NOT_CONFIGURED', 'PASSKEY_RP_ID')

@@ -87,7 +87,9 @@ export default fp<{ config: Config }>(async function passwords (fastify, { confi
 
   const hash = async (password: string, network: string) =>
     await run(network, async () => await argon2.hash(normalize(password), cost))
-  const dummyHash = await argon2.hash('the password of no user', cost)
+  const dummyHash = argon2.hash('the password of no user', cost)
+  // Hashed while the rest of the service loads.
+  fastify.addHook('onReady', async () => { await dummyHash })
 
   fastify.decorate('passwords', {
     hash,
@@ -100,7 +102,7 @@ export default fp<{ config: Config }>(async function passwords (fastify, { confi
       }
       return await run(network, async () => {
         if (runnable) return await matches(runnable, password)
-        await argon2.verify(dummyHash, normalize(password))
+        await argon2.verify(await dummyHash, normalize(password))
         return false
       })
     },

@@ -126,5 +126,5 @@ export default fp<{ config: Config }>(async function sessionCache (fastify, { co
   // A listener that is never started is never current, so every request queries the database.
   if (config.SESSION_CACHE === 'off') return
   fastify.addHook('onClose', async () => { await listener.stop() })
-  await listener.start()
+  fastify.addHook('onReady', async () => { await listener.start() })
 }, { name: 'session-cache', fastify: '5.x', dependencies: ['db'] })

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { ApiError } from '../src/errors.ts'
-import { inSpan } from '../src/telemetry/spans.ts'
 import { isConflict, isStatementError } from './errors.ts'
 import type { Statement } from './statement.ts'
 
@@ -53,16 +52,16 @@ const PAUSE = 20
 interface DatabaseOptions {
   /** whether a connection prepares each statement once, which saves parsing and planning it again */
   named: boolean
-  /** whether each statement has a span in the trace */
-  traced: boolean
+  /** runs each statement, by name, in a span of the trace */
+  inSpan?: <Result>(name: string, work: () => Promise<Result>) => Promise<Result>
 }
 
-export function toDatabase (pool: pg.Pool, { named, traced }: DatabaseOptions): Database {
+export function toDatabase (pool: pg.Pool, { named, inSpan }: DatabaseOptions): Database {
   const ask = async <Row> (client: pg.PoolClient, { name, text, values }: Statement<Row>): Promise<Row[]> => {
     const { rows } = await client.query<Row & pg.QueryResultRow>(named ? { name, text, values } : { text, values })
     return rows
   }
-  const run: typeof ask = traced
+  const run: typeof ask = inSpan
     ? async (client, statement) => await inSpan(statement.name, async () => await ask(client, statement))
     : ask
 

@@ -1,9 +1,14 @@
 import type { Static } from '@sinclair/typebox'
-import { verifyAuthenticationResponse, verifyRegistrationResponse } from '@simplewebauthn/server'
 import type { AssertionResponse, CreationOptions, RegistrationResponse, RequestOptions } from '../api/passkeys.ts'
 import { errorMessage, property } from '../unknown.ts'
 import { CHALLENGE_TTL, type ChallengeType } from './challenge.ts'
 import type { RelyingParty } from './relying-party.ts'
+
+/**
+ * Loads the verification of responses, with its parsers of certificates: 350 files, and a sixth of the start. A service
+ * without passkeys never does.
+ */
+export const loadVerification = async () => await import('@simplewebauthn/server')
 
 /** COSE identifiers of EdDSA, ES256 and RS256: what authenticators use (WebAuthn §5.8.5). */
 const ALGORITHMS = [-8, -7, -257]
@@ -70,6 +75,7 @@ export async function verifyRegistration (
   // Not `preferred`: a sign-in without a username must find the passkey on the device.
   if (clientExtensionResults?.credProps?.rk === false) return { reason: 'it is not discoverable' }
   try {
+    const { verifyRegistrationResponse } = await loadVerification()
     const { verified, registrationInfo } = await verifyRegistrationResponse({
       response: { id, rawId, type, response, clientExtensionResults: {} },
       expectedChallenge: challenge,
@@ -100,6 +106,7 @@ export async function verifyAssertion (
   if (response.userHandle && response.userHandle !== userHandle) return undefined
   const signed = { clientDataJSON, authenticatorData, signature }
   try {
+    const { verifyAuthenticationResponse } = await loadVerification()
     const { verified, authenticationInfo } = await verifyAuthenticationResponse({
       response: { id, rawId, type, response: signed, clientExtensionResults: {} },
       expectedChallenge: challenge,

@@ -4,7 +4,6 @@ import type { Config } from '../config/read-settings.ts'
 import { parseMailUrl } from './mail-server.ts'
 import { parseMailbox } from './mailbox.ts'
 import { loadTemplates, type Variables } from './templates.ts'
-import { createFileTransport, createSmtpTransport } from './transport.ts'
 
 /** What a mail says, and to whom. */
 export interface Prepared {
@@ -23,12 +22,14 @@ export interface Outlet {
 }
 
 /** @returns undefined without MAIL_URL. @throws Error that names the template that is invalid */
-export function createOutlet (config: Config): Outlet | undefined {
+export async function createOutlet (config: Config): Promise<Outlet | undefined> {
   const { MAIL_URL, PRODUCT_NAME: product } = config
   if (MAIL_URL === undefined) return undefined
   const url = demand('PUBLIC_URL', config.PUBLIC_URL)
   const from = demand('MAIL_FROM', parseMailbox(config.MAIL_FROM ?? ''))
   const render = loadTemplates(config.MAIL_TEMPLATES, { product, url })
+  // Loaded on demand: most of the start is loading files.
+  const { createFileTransport, createSmtpTransport } = await import('./transport.ts')
   const transport = MAIL_URL === FILES
     ? createFileTransport(join(config.DATA_DIR, 'mails'), from)
     : createSmtpTransport(demand('MAIL_URL', parseMailUrl(MAIL_URL)), from)
