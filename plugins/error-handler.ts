@@ -10,8 +10,7 @@ import { ApiError, type ErrorCode, errorDefinition, responseCode } from '../src/
 const FRAMEWORK: Record<string, ErrorCode> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'MEDIA_TYPE_UNSUPPORTED',
-  FST_ERR_CTP_INVALID_TYPE: 'MEDIA_TYPE_UNSUPPORTED',
-  FST_ERR_HANDLER_TIMEOUT: 'DEADLINE_EXCEEDED'
+  FST_ERR_CTP_INVALID_TYPE: 'MEDIA_TYPE_UNSUPPORTED'
 }
 
 /** Errors of Node's HTTP parser, by code. */
