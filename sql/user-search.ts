@@ -49,7 +49,9 @@ const searchText = (users: string, condition: string): string => `WITH RECURSIVE
   SELECT ${userColumns} FROM buckets CROSS JOIN LATERAL (
     SELECT * FROM (
       SELECT *, ${SEARCHED} AS searched FROM users
-      WHERE search_keys(id, username, email) @> ARRAY(SELECT (bucket << 21) | code FROM runs) OFFSET 0
+      WHERE search_keys(id, username, email) @> ARRAY(SELECT (bucket << 21) | code FROM runs)
+        AND search_keys(id, username, email) @> ARRAY(SELECT (bucket << 21) | code FROM runs LIMIT 1)
+      OFFSET 0
     ) AS users
     WHERE id > (SELECT id FROM last) AND strpos(searched, $3::text) > 0 AND ${condition}
     ORDER BY id LIMIT $2::int

@@ -6,7 +6,7 @@
 -- mark beginnings, for texts of one or two characters. Unlike pg_trgm, this needs no extension, and tells punctuation
 -- apart. Only functions of pg_catalog are called, which no other schema can redirect.
 CREATE FUNCTION search_keys(id bigint, username text, email text) RETURNS bigint[]
-LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 DECLARE
   value text := '  ' || lower(username COLLATE "C") || '  ' || lower(email COLLATE "C");
   bucket bigint := (id >> 15) << 21;
