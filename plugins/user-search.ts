@@ -17,7 +17,10 @@ declare module 'fastify' {
   }
 }
 
-/** Finds users by a part of their name. Without the index that would be a scan, so only whole names are found. */
+/**
+ * Finds users by a part of the username or the e-mail address. Without the index that would read all users, so only
+ * whole ones match.
+ */
 export default fp<{ config: Config }>(async function userSearch (fastify, { config }) {
   const isAuto = config.USER_SEARCH === 'auto'
   const usesIndex = isAuto && (await fastify.db.query(searchIndex())).some(({ isUsable }) => isUsable)

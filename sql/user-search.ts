@@ -21,12 +21,16 @@ const SEARCHED = '\'  \' || lower(username COLLATE "C") || \'  \' || lower(email
 /**
  * The SQL of a search: the matches among the next users, then those beyond, bucket by bucket.
  *
- * Only the four rarest runs of the text are looked up, by their number among the first scanned users: a run that most
- * users have excludes few of them, but would have to be read for each. The users found are compared with the whole text.
+ * Only the four rarest runs of the text, as counted among 500 scanned users, are looked up: a run that most users have
+ * excludes few, and is slow to read. This affects no result, because the users found are compared with the whole text.
  *
- * The order of the parts and of the buckets is that of the ids. PostgreSQL keeps it, although it does not promise to:
- * UNION ALL and a join with LATERAL run in the order given, and a query WITH RECURSIVE is never parallel. To sort the
- * whole result would mean to find all matches. OFFSET 0 keeps PostgreSQL from reading the bucket in the order of ids.
+ * The parts and the buckets are in the order of ids, and the result is not sorted, because that would take all
+ * matches. PostgreSQL keeps the order, although it does not promise to: the parts of UNION ALL and the loop of a join
+ * with LATERAL run in turn, and no plan is parallel, because search_keys() is not PARALLEL SAFE.
+ *
+ * OFFSET 0 keeps PostgreSQL from reading a bucket by the primary key. The second condition of the index repeats a part of
+ * the first. PostgreSQL assumes that one user in 200 meets a condition with an unknown list, and would compile the
+ * statement (JIT) for that many users; it expects few to meet two.
  * @param users the SQL of the users in question, ascending
  * @param condition of the users that the index finds
  */
@@ -34,7 +38,9 @@ const searchText = (users: string, condition: string): string => `WITH RECURSIVE
     SELECT *, ${SEARCHED} AS searched FROM (${users} LIMIT ${SCANNED}) AS users
   ), runs AS MATERIALIZED (
     SELECT (ascii(run) << 14) | (ascii(substr(run, 2, 1)) << 7) | ascii(substr(run, 3, 1)) AS code
-    FROM generate_series(1, length($3::text) - 2) AS place, substr($3::text, place, 3) AS run
+    FROM (
+      SELECT DISTINCT substr($3::text, place, 3) AS run FROM generate_series(1, length($3::text) - 2) AS place
+    ) AS given
     ORDER BY (SELECT count(*) FROM (SELECT searched FROM scanned LIMIT 500) AS sample WHERE strpos(searched, run) > 0)
     LIMIT 4
   ), last AS MATERIALIZED (
