@@ -22,14 +22,14 @@ const SEARCHED = '\'  \' || lower(username COLLATE "C") || \'  \' || lower(email
  * The SQL of a search: the matches among the next users, then those beyond, bucket by bucket.
  *
  * Only the four rarest runs of the text, as counted among 500 scanned users, are looked up: a run that most users have
- * excludes few, and is slow to read. This affects no result, because the users found are compared with the whole text.
+ * excludes few, and is slow to read. This affects no result: the users found are compared with the whole text.
  *
  * The parts and the buckets are in the order of ids, and the result is not sorted, because that would take all
  * matches. PostgreSQL keeps the order, although it does not promise to: the parts of UNION ALL and the loop of a join
  * with LATERAL run in turn, and no plan is parallel, because search_keys() is not PARALLEL SAFE.
  *
- * OFFSET 0 keeps PostgreSQL from reading a bucket by the primary key. The second condition of the index repeats a part of
- * the first. PostgreSQL assumes that one user in 200 meets a condition with an unknown list, and would compile the
+ * OFFSET 0 keeps PostgreSQL from reading a bucket by the primary key. The second condition of the index repeats a part
+ * of the first. PostgreSQL assumes that one user in 200 meets a condition with an unknown list, and would compile the
  * statement (JIT) for that many users; it expects few to meet two.
  * @param users the SQL of the users in question, ascending
  * @param condition of the users that the index finds
