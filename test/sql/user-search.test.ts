@@ -47,7 +47,7 @@ function isMatch ({ username, email }: TestUser, text: string): boolean {
   return names.some(name => part.length < 3 ? name.startsWith(part) : name.includes(part))
 }
 
-const PAGES = [[0, 20], [0, 100], [0, 3000], [90, 100], [2000, 2], [32_767, 3], [2 ** 52, 20]] as const
+const PAGES = [[0, 20], [0, 3000], [2000, 2], [32_767, 3]] as const
 
 const TEXTS = [
   'berg', 'anna.berg', 'BERG_2099', 'christopher.berg_2100', 'example.org', '.org', '4503599627370496', '32767-Y@', 'g_3276',
@@ -61,7 +61,7 @@ for (const mode of ['force_custom_plan', 'force_generic_plan']) {
     await client.query(`SET plan_cache_mode = ${mode}`)
     const wrong: string[] = []
     for (const text of TEXTS) {
-      for (const role of [undefined, 'user', 'moderator', 'admin'] as const) {
+      for (const role of [undefined, 'moderator', 'admin'] as const) {
         for (const [after, limit] of PAGES) {
           const { rows } = await client.query<{ id: string }>(search(text, role, after, limit))
           const expected = USERS.filter(user =>
