@@ -45,23 +45,17 @@ export const userById = statement({
   row: UserRow
 })
 
-interface Page {
+export interface Page {
   /** last id of the previous page; 0 for the first page */
   after: number
   limit: number
-  /** a part of the username or the e-mail address, in any case; empty for all users */
-  search: string
 }
-
-// strpos() rather than LIKE, since a search has no wildcards. There is no index; the scan ends when the page is full.
-const MATCHES = `($3::text = '' OR strpos(lower(username COLLATE "C"), lower($3::text COLLATE "C")) > 0
-  OR strpos(lower(email COLLATE "C"), lower($3::text COLLATE "C")) > 0)`
 
 /** A page of users by keyset, in the order of their ids. */
 export const usersPage = statement({
   name: 'users_page',
-  text: `SELECT ${userColumns} FROM users WHERE users.id > $1::bigint AND ${MATCHES} ORDER BY users.id LIMIT $2::int`,
-  values: ({ after, limit, search }: Page) => [after, limit, search],
+  text: `SELECT ${userColumns} FROM users WHERE users.id > $1::bigint ORDER BY users.id LIMIT $2::int`,
+  values: ({ after, limit }: Page) => [after, limit],
   row: UserRow
 })
 
@@ -69,7 +63,7 @@ export const usersPage = statement({
 export const usersPageByRole = statement({
   name: 'users_page_by_role',
   text: `SELECT ${userColumns} FROM user_roles JOIN users ON users.id = user_roles.user_id
-    WHERE role_id = $4::smallint AND user_id > $1::bigint AND ${MATCHES} ORDER BY user_id LIMIT $2::int`,
-  values: ({ after, limit, search }: Page, role: Role) => [after, limit, search, roleId(role)],
+    WHERE role_id = $3::smallint AND user_id > $1::bigint ORDER BY user_id LIMIT $2::int`,
+  values: ({ after, limit }: Page, role: Role) => [after, limit, roleId(role)],
   row: UserRow
 })

@@ -96,6 +96,11 @@ export const settings = Type.Object({
     default: [],
     development: ['localhost']
   } satisfies SettingOptions),
+  USER_SEARCH: oneOf(['auto', 'exact'], {
+    description: '`auto`: a search of users finds any part of usernames and e-mail addresses. `exact`: only whole ones, ' +
+      'without the index for it. See operations.md.',
+    default: 'auto'
+  }),
   DOCS: oneOf(['on', 'off'], {
     description: 'API description at `/docs`, `/docs/json` and `/docs/yaml`.',
     default: 'off',

@@ -40,3 +40,14 @@ test('0005 makes no session fresh: each was authenticated when it began', async 
     await t.rejects(sql(url, 'UPDATE refresh_tokens SET amr = $1', [amr]), { code: '23514' }, amr)
   }
 })
+
+test('0010 creates the index of searches, unless the table of users has more than 128 MiB', async t => {
+  const index = 'SELECT to_regclass(\'users_search_idx\') IS NOT NULL AS exists'
+  t.strictSame(await sql(await migrateFrom(t, 9, ''), index), [{ exists: true }])
+  // The lowest fill factor leaves room for two of these rows in a page.
+  const large = await migrateFrom(t, 9, `ALTER TABLE users SET (fillfactor = 10);
+    INSERT INTO users (username, email) SELECT lpad(n::text, 64, 'x'), lpad(n || '@example.com', 254, 'x')
+    FROM generate_series(1, 34000) AS n`)
+  t.strictSame(await sql(large, 'SELECT pg_relation_size(\'users\') > 128 * 1024 * 1024 AS "isLarge"'), [{ isLarge: true }])
+  t.strictSame(await sql(large, index), [{ exists: false }])
+})

@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { usersPage, usersPageByRole } from '../../../sql/users.ts'
 import { type Role, roles } from '../../../src/access.ts'
 import { Cursor, Next, nextCursor, PageSize, SearchText } from '../../../src/api/pages.ts'
 import { toUserResponse, UserResponse } from '../../../src/api/users.ts'
@@ -24,8 +23,7 @@ export default (async fastify => {
     }
   }, async request => {
     const { limit, after = 0, role, search = '' } = request.query
-    const page = { limit, after, search }
-    const users = await request.db.query(role ? usersPageByRole(page, role) : usersPage(page))
+    const users = await request.db.query(fastify.usersPage({ limit, after }, role, search))
     return { users: users.map(toUserResponse), next: nextCursor(users, limit) }
   })
 }) satisfies FastifyPluginAsyncTypebox

@@ -62,13 +62,38 @@ test('a role filters users, and its pages follow one another', async t => {
 test('a search finds a part of the username or the e-mail address, in any case, without wildcards', async t => {
   const { service, names } = await directory(t, ['bob', 'percy', 'under_score'])
   await service.sql('UPDATE users SET email = \'x%y@example.org\' WHERE username = \'percy\'')
-  t.strictSame(await names('?search=OB'), ['bob'])
-  t.strictSame(await names('?search=example.ORG'), ['percy'])
-  t.strictSame(await names(`?search=${encodeURIComponent('%')}`), ['percy'])
-  t.strictSame(await names('?search=_'), ['under_score'])
-  t.strictSame(await names('?search=nobody'), [])
-  t.strictSame(await names('?search='), ['ada', 'bob', 'percy', 'under_score'])
-  t.strictSame(await names(`?search=${encodeURIComponent('\' OR 1=1 --')}`), [])
+  const search = async (text: string) => await names(`?search=${encodeURIComponent(text)}`)
+  t.strictSame(await search('R_S'), ['under_score'])
+  t.strictSame(await search('example.ORG'), ['percy'])
+  t.strictSame(await search('percy@example.com'), [], 'a former address')
+  t.strictSame(await search('X%y'), ['percy'])
+  t.strictSame(await search('x_y'), [])
+  t.strictSame(await search('x.y'), [])
+  t.strictSame(await search('nobody'), [])
+  t.strictSame(await search(''), ['ada', 'bob', 'percy', 'under_score'])
+  t.strictSame(await search('\' OR 1=1 --'), [])
+})
+
+test('a search for one or two characters finds the beginning of the username or the e-mail address', async t => {
+  const { service, names } = await directory(t, ['bob', 'percy', '_under_score'])
+  await service.sql('UPDATE users SET email = \'%y@example.org\' WHERE username = \'percy\'')
+  const search = async (text: string) => await names(`?search=${encodeURIComponent(text)}`)
+  t.strictSame(await search('BO'), ['bob'])
+  t.strictSame(await search('ob'), [])
+  t.strictSame(await search('%'), ['percy'])
+  t.strictSame(await search('_'), ['_under_score'])
+  t.strictSame(await search('\u{1f600}'), [])
+})
+
+test('pages of a search follow one another, also with a role', async t => {
+  const { page } = await directory(t, ['bob1', 'carol', 'bob2', 'bob3'])
+  for (const filter of ['?search=bob&limit=2', '?search=bob&limit=2&role=user']) {
+    const first = await page(filter)
+    t.strictSame([first.users.map(user => user.username), first.next], [['bob1', 'bob2'], 4])
+    const second = await page(`${filter}&after=4`)
+    t.strictSame([second.users.map(user => user.username), second.next], [['bob3'], null])
+  }
+  t.strictSame(await page('?search=bob&role=admin'), { users: [], next: null })
 })
 
 test('an invalid query is rejected with what is expected', async t => {
