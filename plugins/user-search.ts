@@ -22,11 +22,16 @@ declare module 'fastify' {
  * whole ones match.
  */
 export default fp<{ config: Config }>(async function userSearch (fastify, { config }) {
-  const isAuto = config.USER_SEARCH === 'auto'
-  const usesIndex = isAuto && (await fastify.db.query(searchIndex())).some(({ isUsable }) => isUsable)
-  if (isAuto && !usesIndex) {
-    fastify.log.warn('The index users_search_idx is missing or invalid, so a search of users finds only whole usernames ' +
+  let usesIndex = false
+
+  // Not before: the migrations create the index.
+  if (config.USER_SEARCH === 'auto') {
+    fastify.addHook('onReady', async () => {
+      usesIndex = (await fastify.db.query(searchIndex())).some(({ isUsable }) => isUsable)
+      if (usesIndex) return
+      fastify.log.warn('The index users_search_idx is missing or invalid, so a search of users finds only whole usernames ' +
       'and e-mail addresses. Create it as docs/operations.md describes and restart, or set USER_SEARCH=exact.')
+    })
   }
 
   fastify.decorate('usersPage', (page, role, text) => {
