@@ -22,8 +22,7 @@ const summarise = rounds => ({
 /**
  * Measures one workload in rounds, each of every contestant on every version of Node.js, after one second of each that
  * does not count.
- * @param {[string, { contestants: string[], run: Function, before?: Function, unit?: string, rounds?: number }]} entry of
- *   WORKLOADS
+ * @param entry of WORKLOADS
  * @param {Record<string, Record<string, object>>} services by version of Node.js and by name
  */
 export async function measure ([workload, { contestants, unit, rounds: own, ...load }], services, { rounds, seconds }) {

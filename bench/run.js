@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import pg from 'pg'
 import { EmbeddedPostgres } from '../dist/src/process/embedded-postgres.js'
 import { startContestant } from './contestants.js'
+import { createDatabase } from './databases.js'
 import { measure } from './measure.js'
 import { findNodes } from './nodes.js'
 import { prepare } from './prepare.js'
@@ -42,21 +42,12 @@ const postgres = await EmbeddedPostgres.at(join(dir, 'postgres'), 'bench')
 // Each contestant has a pool of ten.
 await postgres.start({ conf: ['max_connections = 500'] })
 
-/** @returns {Promise<string>} the URL of a database of its own for one contestant */
-async function createDatabase (name) {
-  const client = new pg.Client({ connectionString: postgres.url() })
-  await client.connect()
-  await client.query(`CREATE DATABASE ${name}`)
-  await client.end()
-  return postgres.url(name)
-}
-
 const services = Object.fromEntries(versions.map(version => [version, {}]))
 const running = []
 try {
   for (const [index, node] of nodes.entries()) {
     for (const [position, name] of names.entries()) {
-      const service = await startContestant(name, await createDatabase(`bench_${index}_${position}`), node)
+      const service = await startContestant(name, await createDatabase(postgres, `bench_${index}_${position}`), node)
       running.push(service)
       services[node.version][name] = service
       await prepare(service)
