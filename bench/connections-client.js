@@ -98,3 +98,5 @@ const actions = {
 }
 
 process.on('message', async ({ action, ...options }) => { process.send(await actions[action](options)) })
+// The connections would keep the process running.
+process.on('disconnect', () => process.exit())

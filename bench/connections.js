@@ -48,7 +48,7 @@ async function measure (service) {
   const after = service.memory()
   client.disconnect()
   await once(client, 'exit')
-  return { ...measured, cpuMs, idle, open, after, KiBPerConnection: (after - idle) * 1024 / connections }
+  return { ...measured, cpuMs, idle, open, after, 'KiB per connection': (after - idle) * 1024 / connections }
 }
 
 const dir = await mkdtemp(join(tmpdir(), 'gatehouse-connections-'))
@@ -64,8 +64,8 @@ try {
       await prepare(service)
       const { failed, ...measured } = await measure(service)
       await service.stop()
-      const row = Object.entries(measured).map(([key, value]) => [key, Number(value.toPrecision(3))])
-      table[`${name}, ${node.version}`] = { ...Object.fromEntries(row), failed }
+      const cells = Object.entries(measured).map(([key, value]) => [key, Number(value.toPrecision(3))])
+      table[`${name}, ${node.version}`] = { ...Object.fromEntries(cells), failed }
       if (name === 'gatehouse' && (failed > 0 || measured.p99 > MAX_P99)) missed.push(node.version)
     }
   }
