@@ -20,7 +20,10 @@ const UNLIMITED = {
 const WORKERS = String(availableParallelism())
 const gatehouse = '../dist/src/server.js'
 
-/** Servers by name. Users are created on those with `signsUp`, and one of them is signed in on those with `signsIn`. */
+/**
+ * Servers by name. Users are created on those with `signsUp`, and one of them is signed in on those with `signsIn`. All
+ * keep idle database connections for a minute, as gatehouse does: two rounds of one server may be that far apart.
+ */
 const PEERS = {
   gatehouse: { path: gatehouse, env: UNLIMITED, signsUp: true, signsIn: true },
   'gatehouse cluster': { path: gatehouse, env: { ...UNLIMITED, WORKERS }, signsUp: true, signsIn: true },

@@ -11,7 +11,7 @@ const TARGETS = [
   ['test admin', 'one-query', 2],
   ['test admin', 'express', 15],
   ['test admin', 'better-auth cookie', 8],
-  ['test admin', 'better-auth JWT', 4],
+  ['test admin', 'better-auth JWT', 2],
   ['API key', 'gatehouse, test user', 0.95],
   ['check', 'gatehouse, test user', 0.9],
   ['refresh', 'hot-rotation', 0.95],

@@ -15,7 +15,7 @@ const origin = `http://${process.env.HOST}:${process.env.PORT}`
 const options = {
   baseURL: origin,
   secret: process.env.JWT_SECRET,
-  database: new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 }),
+  database: new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10, idleTimeoutMillis: 60_000 }),
   emailAndPassword: { enabled: true },
   rateLimit: { enabled: false },
   // Lifetimes of an hour: the benchmark signs in once.

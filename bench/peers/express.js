@@ -7,7 +7,7 @@ import { DataTypes, Sequelize } from 'sequelize'
 
 // The classic design: Express 5, Sequelize 6, bcryptjs 3 at cost 8, jsonwebtoken. Every authenticated request reads
 // the user and the roles. A refresh token is a row that is read and never exchanged.
-const sequelize = new Sequelize(process.env.DATABASE_URL, { logging: false, pool: { max: 10 } })
+const sequelize = new Sequelize(process.env.DATABASE_URL, { logging: false, pool: { max: 10, idle: 60_000 } })
 const User = sequelize.define('users', { username: DataTypes.STRING, email: DataTypes.STRING, password: DataTypes.STRING }, { indexes: [{ fields: ['username'] }] })
 const Role = sequelize.define('roles', { id: { type: DataTypes.INTEGER, primaryKey: true }, name: DataTypes.STRING })
 const Token = sequelize.define('refresh_tokens', { token: { type: DataTypes.STRING, unique: true }, expiryDate: DataTypes.DATE })

@@ -5,7 +5,7 @@ import pg from 'pg'
 
 // The upper bound of a refresh that stores its token: one prepared UPDATE by a primary key in the token, and one HS256
 // signature. No indexed column changes, so the update is HOT. Nothing is counted, logged or validated.
-const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 })
+const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10, idleTimeoutMillis: 60_000 })
 await pool.query(`CREATE TABLE tokens (id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, secret text NOT NULL,
   user_id bigint NOT NULL, roles text[] NOT NULL, expires_at timestamptz NOT NULL) WITH (fillfactor = 70)`)
 const ROTATE = `UPDATE tokens SET secret = $3 WHERE id = $1 AND secret = $2 AND expires_at > now()
