@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { ORIGIN, RP_ID } from './authenticator.js'
 import { SECRET, startService } from './service.js'
@@ -16,24 +17,38 @@ const UNLIMITED = {
   PASSKEY_ORIGINS: ORIGIN
 }
 
+const WORKERS = String(availableParallelism())
+const gatehouse = '../dist/src/server.js'
+
+/**
+ * Servers by name. Users are created on those with `signsUp`, and one of them is signed in on those with `signsIn`. All
+ * keep idle database connections for a minute, as gatehouse does: two rounds of one server may be that far apart.
+ */
 const PEERS = {
-  gatehouse: { path: '../dist/src/server.js', env: UNLIMITED },
+  gatehouse: { path: gatehouse, env: UNLIMITED, signsUp: true, signsIn: true },
+  'gatehouse cluster': { path: gatehouse, env: { ...UNLIMITED, WORKERS }, signsUp: true, signsIn: true },
   bare: { path: './peers/bare.js' },
-  'fastify-jwt': { path: './peers/fastify-jwt.js' },
+  'fastify-jwt': { path: './peers/fastify-jwt.js', signsIn: true },
   'one-query': { path: './peers/one-query.js' },
-  rotation: { path: './peers/rotation.js' },
-  express: { path: './peers/express.js' },
-  'better-auth': { path: './peers/better-auth.js' },
-  'better-auth cookie': { path: './peers/better-auth.js', env: { COOKIE_CACHE: 'on' } }
+  'hot-rotation': { path: './peers/hot-rotation.js' },
+  argon2: { path: './peers/argon2-loop.js', env: { PACKAGE: 'argon2' } },
+  '@node-rs/argon2': { path: './peers/argon2-loop.js', env: { PACKAGE: '@node-rs/argon2' } },
+  express: { path: './peers/express.js', signsUp: true, signsIn: true },
+  'express cluster': { path: './peers/express-cluster.js', env: { WORKERS }, signsUp: true, signsIn: true },
+  'better-auth': { path: './peers/better-auth.js', signsIn: true },
+  'better-auth cookie': { path: './peers/better-auth.js', env: { COOKIE_CACHE: 'on' }, signsIn: true },
+  'better-auth JWT': { path: './peers/better-auth.js', env: { JWT: 'on' }, signsIn: true }
 }
 
-/** Starts contestants by name, each as a process of its own over the same PostgreSQL. */
-export async function startContestants (names, databaseUrl) {
-  const services = {}
-  for (const name of names) {
-    const { path, env = {} } = PEERS[name]
-    const settings = { DATABASE_URL: databaseUrl, JWT_SECRET: SECRET, ...env }
-    services[name] = await startService(name, ['--enable-source-maps', file(path)], settings)
-  }
-  return services
+/**
+ * Starts a contestant as a process of its own.
+ * @param {string} name
+ * @param {string} databaseUrl of a database that it does not share with other contestants
+ * @param {import('./nodes.js').Node} [node] by default that of this process
+ */
+export async function startContestant (name, databaseUrl, node) {
+  const { path, env, signsUp = false, signsIn = false } = PEERS[name]
+  const settings = { DATABASE_URL: databaseUrl, JWT_SECRET: SECRET, ...env }
+  const service = await startService(name, ['--enable-source-maps', file(path)], settings, node?.path)
+  return { ...service, signsUp, signsIn }
 }

@@ -3,7 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import autocannon from 'autocannon'
 import { Client, request } from 'undici'
 
-/** @typedef {{ rate: number, failed: number }} Measured successful requests per second, and failed requests */
+/**
+ * @typedef {{ value: number, requests: number, failed: number }} Measured successful requests per second and in total,
+ *   and failed requests
+ */
+
+const toMeasured = (requests, failed, seconds) => ({ value: requests / seconds, requests, failed })
 
 /**
  * Repeats one request.
@@ -11,7 +16,7 @@ import { Client, request } from 'undici'
  */
 export async function repeat ({ url, seconds, connections, ...rest }) {
   const { requests, non2xx, errors } = await autocannon({ url, duration: seconds, connections, ...rest })
-  return { rate: (requests.total - non2xx) / seconds, failed: non2xx + errors }
+  return toMeasured(requests.total - non2xx, non2xx + errors, seconds)
 }
 
 export async function send (origin, path, { token, body, method = body === undefined ? 'GET' : 'POST' } = {}) {
@@ -51,7 +56,7 @@ export async function chain ({ origin, path, seconds, connections, first, next }
     }
     await client.close()
   }))
-  return { rate: succeeded / seconds, failed }
+  return toMeasured(succeeded, failed, seconds)
 }
 
 /**
@@ -82,7 +87,7 @@ export async function sendAll ({ origin, path, bodies, connections }) {
 /**
  * Sends requests at a constant rate, whether or not earlier ones have completed. Latency is measured from the time at
  * which a request was due, so that a stalled server does not reduce the load (coordinated omission).
- * @returns {Promise<{ p50: number, p99: number, failed: number }>} in milliseconds
+ * @returns {Promise<{ p99: number, failed: number }>} in milliseconds
  */
 export async function pace ({ origin, path, token, seconds, perSecond }) {
   const begin = performance.now()
@@ -99,6 +104,5 @@ export async function pace ({ origin, path, token, seconds, perSecond }) {
   }
   await Promise.all(running)
   latencies.sort((a, b) => a - b)
-  const at = share => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))]
-  return { p50: at(0.5), p99: at(0.99), failed }
+  return { p99: latencies[Math.floor(latencies.length * 0.99)], failed }
 }

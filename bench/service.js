@@ -15,16 +15,35 @@ async function freePort () {
   return port
 }
 
+/** A process and its descendants: the workers of a cluster (Linux only). */
+function treeOf (pid) {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
+  return [pid, ...children.flatMap(treeOf)]
+}
+
+/** Resident memory in MiB. */
+const memoryOf = pid => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024
+
+/** CPU time in milliseconds, which Linux reports in ticks of 10 ms: utime and stime, fields 14 and 15 of proc(5). */
+function cpuOf (pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const [utime, stime] = stat.slice(stat.lastIndexOf(')') + 2).split(' ').slice(11)
+  return (Number(utime) + Number(stime)) * 10
+}
+
+const sum = values => values.reduce((total, value) => total + value, 0)
+
 /**
  * Starts a server as a process of its own, and waits until it responds.
  * @param {string} name
  * @param {string[]} args arguments of node
  * @param {Record<string, string>} env
+ * @param {string} [node] path of the executable
  */
-export async function startService (name, args, env) {
+export async function startService (name, args, env, node = process.execPath) {
   const port = await freePort()
   const began = performance.now()
-  const child = spawn(process.execPath, args, {
+  const child = spawn(node, args, {
     env: {
       PATH: process.env.PATH,
       NODE_ENV: 'production',
@@ -48,8 +67,9 @@ export async function startService (name, args, env) {
     name,
     origin,
     startMs: performance.now() - began,
-    /** resident memory in MiB (Linux only) */
-    memory: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))[1]) / 1024,
+    memory: () => sum(treeOf(child.pid).map(memoryOf)),
+    cpu: () => sum(treeOf(child.pid).map(cpuOf)),
+    startAnother: async () => await startService(name, args, env, node),
     async stop () {
       child.kill('SIGTERM')
       if (child.exitCode === null) await Promise.race([once(child, 'exit'), sleep(5000)])

@@ -5,10 +5,10 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { EmbeddedPostgres } from '../dist/src/process/embedded-postgres.js'
-import { startContestants } from './contestants.js'
+import { startContestant } from './contestants.js'
 import { send } from './load.js'
 import { median } from './report.js'
-import { PASSWORD } from './workloads.js'
+import { PASSWORD } from './prepare.js'
 
 // npm run bench:soak [-- --minutes=10]: repeated visits, each from a sign-up to a sign-out. The service must not take
 // much more memory at the end than after three minutes.
@@ -25,7 +25,7 @@ const postgres = await EmbeddedPostgres.at(join(dir, 'postgres'), 'bench')
 await postgres.start()
 let gatehouse
 try {
-  ({ gatehouse } = await startContestants(['gatehouse'], postgres.url()))
+  gatehouse = await startContestant('gatehouse', postgres.url())
   const { origin } = gatehouse
   const begin = performance.now()
   const elapsed = () => (performance.now() - begin) / 60_000

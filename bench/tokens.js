@@ -6,7 +6,7 @@ import autocannon from 'autocannon'
 import { createSigner } from 'fast-jwt'
 import pg from 'pg'
 import { EmbeddedPostgres } from '../dist/src/process/embedded-postgres.js'
-import { startContestants } from './contestants.js'
+import { startContestant } from './contestants.js'
 import { SECRET } from './service.js'
 
 // npm run bench:tokens [-- --tokens=1000000]: one request to /api/test/user with each of many access tokens, each of a
@@ -22,8 +22,8 @@ const postgres = await EmbeddedPostgres.at(join(dir, 'postgres'), 'bench')
 await postgres.start()
 let gatehouse
 try {
-  const url = postgres.url();
-  ({ gatehouse } = await startContestants(['gatehouse'], url))
+  const url = postgres.url()
+  gatehouse = await startContestant('gatehouse', url)
   const client = new pg.Client({ connectionString: url })
   // The failing statement reports the error. Without a listener, the event would end the process first.
   client.on('error', () => {})
