@@ -14,7 +14,7 @@ const ARGON2ID = 2
 
 /**
  * Loads @node-rs/argon2, an optional dependency, or else argon2. The former hashes 2.0 to 2.7 times as fast
- * (`npm run bench -- --only argon2`), but has no binary for some platforms.
+ * (`npm run bench -- --only "sign-in 16"`), but has no binary for some platforms.
  * @param loadFast imports @node-rs/argon2
  */
 export async function loadArgon2 (loadFast = async () => await import('@node-rs/argon2')): Promise<Argon2> {
