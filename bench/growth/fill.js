@@ -21,13 +21,14 @@ export async function fill (url, size) {
   const client = await connect(url)
   const { rows: checks } = await client.query(FIND_CHECKS)
   const { rows: tables } = await client.query(`SELECT oid::regclass AS name FROM (${TABLES}) AS filled`)
-  await client.query(SUSPEND_INDEXES)
   for (const { table, name } of checks) await client.query(`ALTER TABLE ${table} DROP CONSTRAINT ${name}`)
   await client.query('BEGIN')
   // Neither triggers nor foreign keys: the rows are right by construction.
   await client.query('SET LOCAL session_replication_role = replica')
   // With wal_level = minimal, rows of tables that are truncated in the same transaction need no write-ahead log.
   await client.query(`TRUNCATE ${tables.map(({ name }) => name).join(', ')}`)
+  // After TRUNCATE, which makes indexes ready.
+  await client.query(SUSPEND_INDEXES)
   for (const statement of rows(size)) await client.query(statement)
   await client.query('COMMIT')
   for (const { table, name, definition } of checks) {

@@ -1,7 +1,7 @@
 import { HASH, PENDING } from './rows.js'
 
 /** Users that the statements ask for. */
-const SAMPLES = 200
+const SAMPLES = 100
 
 const id = (kind, n) => `${kind}0000000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`
 

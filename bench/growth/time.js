@@ -5,8 +5,11 @@ import { statements } from './statements.js'
 
 const SQL = new URL('../../dist/sql/', import.meta.url)
 
-/** Milliseconds after which a statement that is slow at every size is not executed again. */
-const LIMIT = 4000
+/** Executions for each sample. */
+const PASSES = 5
+
+/** Milliseconds for one statement, after which fewer samples are asked for. */
+const LIMIT = 5000
 
 async function loadStatements () {
   const names = (await readdir(SQL)).filter(name => name.endsWith('.js'))
@@ -24,31 +27,31 @@ async function timeOnce (client, { name, text, values }) {
   return duration * 1000
 }
 
+/** Times one statement on each database, in turn, so that other load on the machine affects all of them alike. */
+async function timeStatement (build, databases) {
+  const times = databases.map(() => [])
+  const end = performance.now() + LIMIT
+  for (let i = 0; i < databases[0].samples.length && performance.now() < end; i++) {
+    const shortest = databases.map(() => Infinity)
+    for (let pass = 0; pass < PASSES; pass++) {
+      for (const [index, { client, samples }] of databases.entries()) {
+        shortest[index] = Math.min(shortest[index], await timeOnce(client, build(samples[i])))
+      }
+    }
+    for (const [index, duration] of shortest.entries()) times[index].push(duration)
+  }
+  return times
+}
+
 /**
- * Times each statement on each database. The databases are asked in turn, so that other load on the machine affects all
- * of them alike. Every sample is asked for twice, and the second time counts: the first one reads pages that are in no
- * cache yet.
- * @returns the median duration of each statement, in microseconds, by size
+ * @returns the duration of each statement at each size in microseconds: the median over the samples of the shortest of
+ * five executions, which leaves out other load and pages that are in no cache yet
  */
 export async function timeStatements (databases) {
   const results = []
-  for (const [name, build] of Object.entries(await loadStatements())) {
-    const times = databases.map(() => [])
-    const end = performance.now() + LIMIT
-    for (const isCounted of [false, true]) {
-      const half = isCounted ? end : end - LIMIT / 2
-      for (let i = 0; i < databases[0].samples.length && (i < 5 || performance.now() < half); i++) {
-        for (const [index, { client, samples }] of databases.entries()) {
-          const duration = await timeOnce(client, build(samples[i]))
-          if (isCounted) times[index].push(duration)
-        }
-      }
-    }
-    results.push({
-      statement: name,
-      executions: times[0].length,
-      medians: times.map(of => Math.round(median(of)))
-    })
+  for (const [statement, build] of Object.entries(await loadStatements())) {
+    const times = await timeStatement(build, databases)
+    results.push({ statement, samples: times[0].length, medians: times.map(of => Math.round(median(of))) })
   }
   return results
 }
