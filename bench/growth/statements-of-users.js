@@ -2,8 +2,8 @@ const AUTHOR = { actorId: null, ip: '127.0.0.1' }
 
 const PAGE = 100
 
-/** Users per statement of `npm run import`. */
-const BATCH = 1000
+/** A tenth of the users per statement of `npm run import`. */
+const BATCH = 100
 
 const newUsers = ({ i, size }) => Array.from({ length: BATCH }, (_, index) => ({
   id: 2 * size + index,
