@@ -29,8 +29,8 @@ test('every page of audit events is read from the index for its filters, also a 
   for (const [filter, index] of indexes) {
     for (const before of [undefined, EVENTS / 2]) {
       const query = selectAuditEvents({ before, user: undefined, event: undefined, limit: 100, ...filter })
-      const scan = `Index Scan of ${index}`
-      t.strictSame(await plansOf(client, query), { custom: [scan], generic: [scan] }, JSON.stringify({ ...filter, before }))
+      const scans = [`Index Scan of ${index}`]
+      t.strictSame(await plansOf(client, query), { custom: scans, generic: scans }, JSON.stringify(query.values))
     }
   }
 })
