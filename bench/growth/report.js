@@ -12,7 +12,7 @@ export function toTable ({ sizes, results }) {
 
 const WIDTH = 700
 const HEIGHT = 560
-const [LEFT, RIGHT, TOP, BOTTOM] = [70, 20, 50, 50]
+const [LEFT, RIGHT, TOP, BOTTOM] = [75, 35, 50, 50]
 
 /** The results as a chart: a dot per statement, by its duration at the smallest and at the largest size. */
 export function toSvg ({ machine, sizes, results }) {

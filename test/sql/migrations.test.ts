@@ -40,3 +40,11 @@ test('0005 makes no session fresh: each was authenticated when it began', async 
     await t.rejects(sql(url, 'UPDATE refresh_tokens SET amr = $1', [amr]), { code: '23514' }, amr)
   }
 })
+
+test('0011 keeps an index that was created before, while the service ran', async t => {
+  const oid = 'SELECT \'audit_events_user_id_event_idx\'::regclass::oid::int AS oid'
+  const url = await migrateFrom(t, 9, `
+    CREATE INDEX audit_events_user_id_event_idx ON audit_events (user_id, event, id);
+    CREATE TABLE before AS ${oid}`)
+  t.strictSame(await sql(url, oid), await sql(url, 'SELECT oid FROM before'))
+})
