@@ -9,6 +9,9 @@ import type { Config } from '../src/config/read-settings.ts'
 /** Rows per statement: few enough that no request waits noticeably for their locks. */
 const BATCH = 500
 
+/** Deleting a user also deletes the rows of eight tables that refer to it, and a sign-up with the same name waits. */
+const USERS = 50
+
 /** Milliseconds between two statements, so that requests take precedence. */
 const PAUSE = 50
 
@@ -24,18 +27,22 @@ export default fp<{ config: Config }>(async function housekeeping (fastify, { co
 
   const statements = [
     purgeSessions, purgeKeys, purgeCounters, purgeNetworks, purgeMails, purgeEmailTokens, purgeChallenges
-  ].map(build => build(BATCH))
-  if (config.EMAIL_VERIFICATION === 'required') statements.push(purgeUnverifiedUsers(BATCH))
-  if (config.AUDIT_RETENTION > 0) statements.push(purgeAuditEvents(BATCH, config.AUDIT_RETENTION))
+  ].map(build => ({ statement: build(BATCH), batch: BATCH }))
+  if (config.EMAIL_VERIFICATION === 'required') {
+    statements.push({ statement: purgeUnverifiedUsers(USERS), batch: USERS })
+  }
+  if (config.AUDIT_RETENTION > 0) {
+    statements.push({ statement: purgeAuditEvents(BATCH, config.AUDIT_RETENTION), batch: BATCH })
+  }
 
   async function purge (): Promise<number> {
     let total = 0
-    for (const statement of statements) {
-      let count = BATCH
-      while (count === BATCH && !stopped.signal.aborted) {
+    for (const { statement, batch } of statements) {
+      let count = batch
+      while (count === batch && !stopped.signal.aborted) {
         [{ count } = { count: 0 }] = await fastify.db.query(statement)
         total += count
-        if (count === BATCH) await pause(PAUSE, stopped.signal)
+        if (count === batch) await pause(PAUSE, stopped.signal)
       }
     }
     return total

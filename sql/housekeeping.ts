@@ -99,14 +99,14 @@ export const purgeChallenges = statement({
 
 /**
  * Deletes up to `batch` users who have not verified their address in time, with an audit event each. Users who were
- * given a role since are kept.
+ * given a role since are kept. OFFSET 0, because PostgreSQL may otherwise read all roles to join them.
  */
 export const purgeUnverifiedUsers = statement({
   name: 'purge_unverified_users',
   text: `WITH purged AS (
     DELETE FROM users WHERE ctid = ANY (ARRAY(
       SELECT ctid FROM users WHERE unverified_until <= now() AND ${LOCKED}
-        AND NOT EXISTS (SELECT FROM user_roles WHERE user_id = users.id AND role_id <> 1)
+        AND NOT EXISTS (SELECT FROM user_roles WHERE user_id = users.id AND role_id <> 1 OFFSET 0)
       ORDER BY unverified_until LIMIT $1::int FOR UPDATE SKIP LOCKED))
     RETURNING id
   ), audited AS (

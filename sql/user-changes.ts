@@ -16,16 +16,19 @@ export const lockAdminRole = statement({
   row: Type.Object({ id: Type.Integer() })
 })
 
-/** Locks a user until the end of the transaction. `isLastAdmin`: no other enabled user is an admin. */
+/**
+ * Locks a user until the end of the transaction. `isLastAdmin`: no other enabled user is an admin. The role is no
+ * parameter: PostgreSQL takes an unknown role to be an average one, and reads all of `user_roles` for an admin.
+ */
 export const lockUser = statement({
   name: 'lock_user',
   text: `SELECT ${userColumns},
       disabled_at IS NULL
-        AND EXISTS (SELECT FROM user_roles WHERE role_id = $2::smallint AND user_id = users.id)
+        AND EXISTS (SELECT FROM user_roles WHERE role_id = ${roleId('admin')} AND user_id = users.id)
         AND NOT EXISTS (SELECT FROM user_roles JOIN users AS other ON other.id = user_id
-          WHERE role_id = $2::smallint AND user_id <> users.id AND other.disabled_at IS NULL) AS "isLastAdmin"
+          WHERE role_id = ${roleId('admin')} AND user_id <> users.id AND other.disabled_at IS NULL) AS "isLastAdmin"
     FROM users WHERE id = $1::bigint FOR NO KEY UPDATE OF users`,
-  values: (id: number) => [id, roleId('admin')],
+  values: (id: number) => [id],
   row: Type.Object({ ...UserRow.properties, isLastAdmin: Type.Boolean() })
 })
 

@@ -17,6 +17,7 @@ import { columnFaults, describeColumns } from './support/columns.ts'
 import { MAIL_SETTINGS } from './support/mails.ts'
 import { collectRoutes, type DeclaredRoute } from './support/declared-routes.ts'
 import { filesUnder, parseSource, readSource, readText } from './support/source.ts'
+import { statementNames } from './support/tables.ts'
 
 const sources = filesUnder(['src', 'plugins', 'routes', 'sql']).map(readSource)
 const under = (room: string) => sources.filter(source => source.path.startsWith(`${room}/`))
@@ -216,6 +217,20 @@ test('every statement fits the migrated database, and its result fits its row', 
   const columns = await describeColumns(client, 'SELECT 1::bigint AS id')
   t.strictSame(columnFaults(Type.Object({ id: Type.String() }), columns), ['id is bigint'], CAN_FAIL)
   await t.rejects(describeColumns(client, 'SELECT nothing FROM users'), CAN_FAIL)
+})
+
+test('the growth bench times every statement', async t => {
+  const modules = await Promise.all(under('sql').map(async ({ path }) => await load(path)))
+  const { statements } = await load('bench/growth/statements.js') as {
+    statements (sql: object): Record<string, (sample: unknown) => { name: string }>
+  }
+  const { samplesOf } = await load('bench/growth/samples.js') as { samplesOf (size: number): unknown[] }
+  const [sample] = samplesOf(1000)
+  const entries = Object.entries(statements(Object.assign({}, ...modules) as object))
+  t.strictSame(entries.map(([entry, build]) => [entry, build(sample).name]),
+    entries.map(([entry]) => [entry, entry.replace(/: .*/, '')]), 'an entry is named like its statement')
+  const timed = new Set(entries.map(([, build]) => build(sample).name))
+  t.strictSame([...timed].sort(), (await statementNames()).sort())
 })
 
 test('the roles in the code are those in the table', async t => {

@@ -55,11 +55,19 @@ const tables: Table[] = [
       await app.close()
       return generated
     }
+  },
+  {
+    name: 'growth',
+    document: 'docs/growth.md',
+    async generate () {
+      const { toTable } = await import(pathToFileURL(file('bench/growth/report.js')).href) as { toTable (run: unknown): string }
+      return toTable(JSON.parse(read('docs/growth.json')))
+    }
   }
 ]
 
 for (const { name, document, generate } of tables) {
-  test(`the table of ${name} in ${document} equals the code`, async t => {
+  test(`the table of ${name} in ${document} equals ${name === 'growth' ? 'the last run' : 'the code'}`, async t => {
     const generated = await generate(await createDatabase(t))
     const text = read(document)
     const begin = `<!-- ${name} -->\n`

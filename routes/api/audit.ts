@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { auditPage } from '../../sql/audit.ts'
+import { selectAuditEvents } from '../../sql/audit.ts'
 import { Address, Time, Id } from '../../src/api/fields.ts'
 import { Cursor, Next, nextCursor, PageSize } from '../../src/api/pages.ts'
 
@@ -39,7 +39,7 @@ export default (async fastify => {
   }, async request => {
     // Newest first, so the next page has smaller ids.
     const { limit, after: before, user, event } = request.query
-    const events = await request.db.query(auditPage({ before, user, event, limit }))
+    const events = await request.db.query(selectAuditEvents({ before, user, event, limit }))
     return {
       events: events.map(({ createdAt, ...rest }) => ({ ...rest, created: createdAt.toISOString() })),
       next: nextCursor(events, limit)

@@ -51,3 +51,11 @@ test('0010 creates the index of searches, unless the table of users has more tha
   t.strictSame(await sql(large, 'SELECT pg_relation_size(\'users\') > 128 * 1024 * 1024 AS "isLarge"'), [{ isLarge: true }])
   t.strictSame(await sql(large, index), [{ exists: false }])
 })
+
+test('0011 keeps an index that was created before, while the service ran', async t => {
+  const oid = 'SELECT \'audit_events_user_id_event_idx\'::regclass::oid::int AS oid'
+  const url = await migrateFrom(t, 9, `
+    CREATE INDEX audit_events_user_id_event_idx ON audit_events (user_id, event, id);
+    CREATE TABLE before AS ${oid}`)
+  t.strictSame(await sql(url, oid), await sql(url, 'SELECT oid FROM before'))
+})
