@@ -139,6 +139,7 @@ test('while the database is unavailable, no stale session is accepted, and no fr
     value: () => ({ userId: 1, sessionId: '', roles: [], expiresAt: new Date(), amr: ['pwd'], authenticatedAt })
   })
   t.intercept(app.accessTokens, 'verify', { value: () => ({}) })
+  await app.ready()
   t.intercept(app.db, 'query', { value: async () => { throw new ApiError('DATABASE_UNAVAILABLE') } })
   let authenticatedAt = new Date()
   const status = async () => (await app.inject({ url: '/fresh', headers: { 'x-access-token': 'x' } })).statusCode
