@@ -25,6 +25,7 @@ export async function withDatabase<Result> (
   const app = Fastify({ logger: { ...logOptions(config), stream: commandLog() }, pluginTimeout: 0 })
   try {
     await app.register(dbPlugin, { config })
+    await app.ready()
     return await work({ config, db: app.db, log: app.log })
   } finally {
     await app.close()

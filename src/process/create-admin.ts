@@ -69,6 +69,7 @@ export async function createAdmin (
   const { MAIL_URL, ...settings } = config
   const app = await buildApp({ ...settings, SIGNUP_ROLES: ['admin'] }, stream)
   try {
+    await app.ready()
     await rejectTaken(app.db, username, email)
     const payload = { username, email, password: await readPassword(), roles: ['admin'] }
     const response = await app.inject({ method: 'POST', url: '/api/auth/signup', payload })
