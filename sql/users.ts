@@ -60,8 +60,8 @@ export const usersPage = statement({
 })
 
 /**
- * A page of the users who have a role. A statement of its own, so that it uses the index by role. `users.id > $1` follows
- * from the rest, but PostgreSQL does not see that: merging both tables, it read all earlier users.
+ * A page of the users who have a role. A statement of its own, so that it uses the index by role. `users.id > $1`
+ * follows from the rest, but PostgreSQL does not see that: merging both tables, it read all earlier users.
  */
 export const usersPageByRole = statement({
   name: 'users_page_by_role',
