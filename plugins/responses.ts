@@ -1,10 +1,11 @@
+import type { TObject } from '@sinclair/typebox'
 import build from 'fast-json-stringify'
 import type { RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Access, isAccess, policies } from '../src/access.ts'
 import { errorResponses } from '../src/api/error-responses.ts'
 import type { ErrorCode } from '../src/errors.ts'
-import { isRecord, property } from '../src/unknown.ts'
+import { isRecord } from '../src/unknown.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -31,9 +32,9 @@ export default fp(async function responses (fastify) {
   // Hundreds of error responses differ only in their texts. A serializer depends on the fields alone, and building one
   // for each response takes a twentieth of the start.
   const ofErrors = new Map<string, ReturnType<typeof build>>()
-  fastify.setSerializerCompiler<object>(({ schema, httpStatus }) => {
+  fastify.setSerializerCompiler<TObject>(({ schema, httpStatus }) => {
     if (Number(httpStatus) < 400) return build(schema)
-    const fields = Object.keys(property(schema, 'properties') ?? {}).sort().join()
+    const fields = Object.keys(schema.properties).sort().join()
     const serialize = ofErrors.get(fields) ?? build(schema)
     ofErrors.set(fields, serialize)
     return serialize
