@@ -1,5 +1,13 @@
 import pg from 'pg'
 
+export async function connect (url) {
+  const client = new pg.Client({ connectionString: url })
+  // The failing statement reports the error. Without a listener, the event would end the process first.
+  client.on('error', () => {})
+  await client.connect()
+  return client
+}
+
 /**
  * Creates a database.
  * @param {import('../dist/src/process/embedded-postgres.js').EmbeddedPostgres} postgres
@@ -7,8 +15,7 @@ import pg from 'pg'
  * @returns {Promise<string>} its URL
  */
 export async function createDatabase (postgres, name) {
-  const client = new pg.Client({ connectionString: postgres.url() })
-  await client.connect()
+  const client = await connect(postgres.url())
   await client.query(`CREATE DATABASE ${name}`)
   await client.end()
   return postgres.url(name)

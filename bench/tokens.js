@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import autocannon from 'autocannon'
 import { createSigner } from 'fast-jwt'
-import pg from 'pg'
 import { EmbeddedPostgres } from '../dist/src/process/embedded-postgres.js'
 import { startContestant } from './contestants.js'
+import { connect } from './databases.js'
 import { SECRET } from './service.js'
 
 // npm run bench:tokens [-- --tokens=1000000]: one request to /api/test/user with each of many access tokens, each of a
@@ -24,10 +24,7 @@ let gatehouse
 try {
   const url = postgres.url()
   gatehouse = await startContestant('gatehouse', url)
-  const client = new pg.Client({ connectionString: url })
-  // The failing statement reports the error. Without a listener, the event would end the process first.
-  client.on('error', () => {})
-  await client.connect()
+  const client = await connect(url)
   await client.query(`INSERT INTO users (username, email)
     SELECT 'user' || n, 'user' || n || '@example.com' FROM generate_series(1, $1::int) AS n`, [tokens])
   await client.query('INSERT INTO user_roles (user_id, role_id) SELECT id, 1 FROM users ON CONFLICT DO NOTHING')

@@ -28,19 +28,17 @@ const INTERVAL = 100
  */
 export default fp<{ config: Config }>(async function deadline (fastify, { config }) {
   const limit = config.REQUEST_DEADLINE * 1000
-  /** In the order of their deadlines. Those that were sent are removed at the next interval. */
+  /** Those that were sent are removed at the next interval. */
   const pending = new Set<FastifyReply>()
-
-  function expire (reply: FastifyReply): void {
-    reply.request.isLate = true
-    reply.send(new ApiError('DEADLINE_EXCEEDED'))
-  }
 
   const timer = setInterval(() => {
     for (const reply of pending) {
-      const isLate = reply.elapsedTime > limit
-      if (reply.sent || isLate) pending.delete(reply)
-      if (isLate && !reply.sent) expire(reply)
+      if (reply.sent) pending.delete(reply)
+      else if (reply.elapsedTime > limit) {
+        pending.delete(reply)
+        reply.request.isLate = true
+        reply.send(new ApiError('DEADLINE_EXCEEDED'))
+      }
     }
   }, INTERVAL).unref()
   fastify.addHook('onClose', async () => { clearInterval(timer) })

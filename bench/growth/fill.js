@@ -1,5 +1,5 @@
 import { migrate } from '../../dist/sql/migrate.js'
-import { connect } from './connect.js'
+import { connect } from '../databases.js'
 import { rows } from './rows.js'
 
 const TABLES = `SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'

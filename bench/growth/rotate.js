@@ -1,5 +1,5 @@
 import { rotateSession } from '../../dist/sql/rotation.js'
-import { connect } from './connect.js'
+import { connect } from '../databases.js'
 
 const RULES = { step: 0, grace: 10, idle: 0 }
 

@@ -1,36 +1,37 @@
 import type pg from 'pg'
 import type { Statement } from '../../sql/statement.ts'
-import { isRecord } from '../../src/unknown.ts'
 
-interface Node {
+interface PlanNode {
   'Node Type': string
   'Relation Name'?: string
   'Index Name'?: string
+  Plans?: PlanNode[]
 }
 
-/** Every node of a plan, which PostgreSQL reports as nested objects. */
-function nodesOf (plan: unknown): Node[] {
-  if (Array.isArray(plan)) return plan.flatMap(nodesOf)
-  if (!isRecord(plan)) return []
-  const nested = Object.values(plan).flatMap(nodesOf)
-  return 'Node Type' in plan ? [plan as unknown as Node, ...nested] : nested
-}
+/**
+ * What PostgreSQL plans for a statement. `custom`: for its values. `generic`: for values that are not known yet, as for
+ * a prepared statement after five executions.
+ */
+type Plans<Plan> = Record<'custom' | 'generic', Plan>
 
-/** How a statement finds and orders rows, such as `Index Scan of users_pkey` or `Seq Scan of users`. */
-export interface Plans {
-  /** for its values */
-  custom: string[]
-  /** for values that are not known yet, as for a prepared statement after five executions */
-  generic: string[]
-}
+const nodesOf = (plan: PlanNode): PlanNode[] => [plan, ...plan.Plans?.flatMap(nodesOf) ?? []]
 
-/** The scans and sorts in the plans of a statement. */
-export async function plansOf (client: pg.Client, { text, values }: Statement<unknown>): Promise<Plans> {
-  const scansOf = ({ rows }: pg.QueryResult) => nodesOf(rows)
-    .filter(node => /Scan|Sort/.test(node['Node Type']))
-    .map(node => [node['Node Type'], node['Index Name'] ?? node['Relation Name']].filter(Boolean).join(' of '))
+/** How rows are found, gathered and ordered, such as `Index Scan of users_pkey` or `Seq Scan of users`. */
+export const scansOf = (plan: PlanNode): string[] => nodesOf(plan)
+  .filter(node => /Scan|Sort|Gather/.test(node['Node Type']))
+  .map(node => [node['Node Type'], node['Index Name'] ?? node['Relation Name']].filter(Boolean).join(' of '))
+
+/** The plans of a statement, each as its topmost node. */
+export async function explain (client: pg.Client, { text, values }: Statement<unknown>): Promise<Plans<PlanNode>> {
+  const planOf = ({ rows: [row] }: pg.QueryResult<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>) => row!['QUERY PLAN'][0].Plan
   return {
-    custom: scansOf(await client.query(`EXPLAIN (FORMAT JSON) ${text}`, values)),
-    generic: scansOf(await client.query(`EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`))
+    custom: planOf(await client.query(`EXPLAIN (FORMAT JSON) ${text}`, values)),
+    generic: planOf(await client.query(`EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`))
   }
+}
+
+/** The scans in the plans of a statement. */
+export async function plansOf (client: pg.Client, statement: Statement<unknown>): Promise<Plans<string[]>> {
+  const { custom, generic } = await explain(client, statement)
+  return { custom: scansOf(custom), generic: scansOf(generic) }
 }
