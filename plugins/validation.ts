@@ -2,7 +2,7 @@ import { Ajv } from 'ajv'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { prependHook } from '../src/api/route-hooks.ts'
-import { lazily } from '../src/lazily.ts'
+import { lazily } from '../src/api/lazily.ts'
 import { isRecord, property } from '../src/unknown.ts'
 
 /**
