@@ -4,6 +4,7 @@ import type { IsLate, Transactional } from '../sql/database.ts'
 import { prependHook } from '../src/api/route-hooks.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
+import { errorCode } from '../src/unknown.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -49,6 +50,17 @@ export default fp<{ config: Config }>(async function deadline (fastify, { config
       pending.add(reply)
       done()
     })
+    const { handler } = route
+    // What a handler returns or throws after the response would make Fastify log an error.
+    route.handler = async function (request, reply) {
+      try {
+        const payload = await handler.call(this, request, reply)
+        return request.isLate ? undefined : payload
+      } catch (error) {
+        if (!request.isLate) throw error
+        if (errorCode(error) !== 'DEADLINE_EXCEEDED') request.log.warn({ err: error }, 'failed after its deadline')
+      }
+    }
   })
 
   fastify.decorateRequest('isLate', false)

@@ -2,6 +2,7 @@ import pg from 'pg'
 import { test } from 'tap'
 import { ApiError } from '../../src/errors.ts'
 import { startApp } from '../support/app.ts'
+import { buildWith } from '../support/routes.ts'
 import { until } from '../support/wait.ts'
 
 const tooLate = { message: 'The request took too long. Please try again.', code: 'DEADLINE_EXCEEDED' }
@@ -24,8 +25,29 @@ test('a request that waits for the database beyond REQUEST_DEADLINE gets 503, an
   await until('the transaction to end', async () => service.app.db.connections().idle === service.app.db.connections().total)
   t.strictSame(await service.sql('SELECT role_id FROM user_roles WHERE user_id = 2'), [{ role_id: 1 }])
   t.strictSame(await service.sql('SELECT event FROM audit_events WHERE event <> \'user_created\''), [])
-  t.match(service.logs.filter(line => line['code'] === 'DEADLINE_EXCEEDED'), [{ level: 40, msg: 'request failed' }])
+  t.match(service.logs.filter(line => Number(line['level']) >= 40), [
+    { level: 40, msg: 'request failed', code: 'DEADLINE_EXCEEDED' }
+  ])
   t.equal((await service.as(ann.accessToken, 'PUT', '/api/users/2/roles', { roles: ['admin'] })).status, 200)
+})
+
+test('what a handler returns after the deadline is dropped, and an unexpected error is logged as a warning', async t => {
+  const work = { done: () => {}, fail: (_error: Error) => {} }
+  const { app, logs } = await buildWith(t, app => {
+    const access = 'public'
+    app.get('/slow', { config: { access } }, async () => await new Promise(resolve => { work.done = () => { resolve({}) } }))
+    app.get('/broken', { config: { access } }, async () => await new Promise((_resolve, reject) => { work.fail = reject }))
+  }, { REQUEST_DEADLINE: 1 })
+  for (const path of ['/slow', '/broken']) {
+    const response = await app.inject(path)
+    t.strictSame([response.statusCode, response.json()], [503, tooLate])
+  }
+  work.done()
+  work.fail(new Error('unexpected'))
+  await until('the warning', () => logs.some(({ msg }) => msg === 'failed after its deadline'))
+  t.match(logs.filter(line => Number(line['level']) >= 40 && line['code'] === undefined), [
+    { level: 40, msg: 'failed after its deadline', err: { message: 'unexpected' } }
+  ])
 })
 
 test('beyond the deadline no statement is begun and no transaction is committed', async t => {
