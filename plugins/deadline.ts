@@ -25,7 +25,7 @@ const INTERVAL = 100
  * Responds 503 to a request that takes longer than REQUEST_DEADLINE, whatever it waits for. Each statement can wait for
  * a connection of its own, so the timeouts of the database alone would let a request of several statements run much
  * longer. One timer looks after all requests: Fastify's `handlerTimeout` has a timer and an AbortController for each,
- * which it aborts even after a response in time, and so takes a tenth of the service's time for a refresh.
+ * which it aborts even after a response in time: a sixth of the main thread's time for a refresh.
  */
 export default fp<{ config: Config }>(async function deadline (fastify, { config }) {
   const limit = config.REQUEST_DEADLINE * 1000

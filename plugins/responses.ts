@@ -30,8 +30,7 @@ export default fp(async function responses (fastify) {
     }
   })
 
-  // Hundreds of error responses differ only in their texts. A serializer depends on the fields alone. Building them all
-  // would take a tenth of the start, so the first response does it, in a few milliseconds.
+  // Hundreds of error responses differ only in their texts, and a serializer depends on the fields alone.
   const ofErrors = new Map<string, ReturnType<typeof build>>()
   fastify.setSerializerCompiler<TObject>(({ schema, httpStatus }) => {
     const serialize = lazily(() => build(schema))

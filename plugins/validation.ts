@@ -17,7 +17,6 @@ export default fp(async function validation (fastify) {
   // strictNumbers would exempt Infinity, which "1e999" is coerced to, from the bounds of a number.
   const coercing = new Ajv({ ...options, strictNumbers: false, coerceTypes: true, useDefaults: true })
 
-  // Compiling them all would take a tenth of the start, so a route's first request does it, in a few milliseconds.
   fastify.setValidatorCompiler<object>(({ schema, httpPart }) => lazily(() => {
     const validate = (httpPart === 'body' ? strict : coercing).compile(schema)
     return (data: unknown) => validate(data) || { error: validate.errors ?? [] }
