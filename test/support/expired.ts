@@ -11,6 +11,12 @@ const around = (unit: string) => `now() + side * interval '1 ${unit}'`
 /** Where a row is purged a time after it was made: long ago for one half of the rows. */
 const since = (age: string) => `now() - CASE side WHEN -1 THEN interval '${age}' ELSE interval '0' END`
 
+/** One of the networks that a user, by id, has not signed in from for too long. */
+export function expiredNetwork (userId: number): string {
+  const n = userId - 1 + 10 * Math.floor(1 + Math.random() * (EXPIRED / 10 - 1))
+  return `10.0.${Math.floor(n / 250)}.${n % 250}`
+}
+
 /** Fills every table that housekeeping purges. */
 export async function addExpired (client: pg.Client): Promise<void> {
   for (const text of [
@@ -22,7 +28,7 @@ export async function addExpired (client: pg.Client): Promise<void> {
     `INSERT INTO rate_limits (key, points, expire)
       SELECT side || 'counter' || n, 1, (extract(epoch FROM ${around('hour')}) * 1000)::bigint ${rows}`,
     `INSERT INTO known_networks (user_id, network, last_seen_at)
-      SELECT 1 + n % 10, side || 'network' || n, ${since('31 days')} ${rows}`,
+      SELECT 1 + n % 10, '10.' || side + 1 || '.' || n / 250 || '.' || n % 250, ${since('31 days')} ${rows}`,
     `INSERT INTO mails (kind, recipient, created_at, sent_at)
       SELECT 'email-taken', 'user' || n || '@example.com', ${since('2 days')}, now() ${rows}`,
     `INSERT INTO email_tokens (user_id, token_hash, purpose, email, requested_at, expires_at)
