@@ -1,4 +1,4 @@
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { IsLate, Transactional } from '../sql/database.ts'
 import { prependHook } from '../src/api/route-hooks.ts'
@@ -51,15 +51,10 @@ export default fp<{ config: Config }>(async function deadline (fastify, { config
       done()
     })
     const { handler } = route
-    // What a handler returns or throws after the response would make Fastify log an error.
-    route.handler = async function (request, reply) {
-      try {
-        const payload = await handler.call(this, request, reply)
-        return request.isLate ? undefined : payload
-      } catch (error) {
-        if (!request.isLate) throw error
-        if (errorCode(error) !== 'DEADLINE_EXCEEDED') request.log.warn({ err: error }, 'failed after its deadline')
-      }
+    route.handler = function (request, reply) {
+      const result = handler.call(this, request, reply)
+      // Other handlers send their response themselves.
+      return result instanceof Promise ? dropLate(result, request) : result
     }
   })
 
@@ -74,3 +69,15 @@ export default fp<{ config: Config }>(async function deadline (fastify, { config
     }
   })
 }, { name: 'deadline', fastify: '5.x', dependencies: ['db'] })
+
+/** Drops what a handler returns or throws after its response was sent, which Fastify would log as an error. */
+async function dropLate (result: Promise<unknown>, request: FastifyRequest): Promise<unknown> {
+  try {
+    const payload = await result
+    return request.isLate ? undefined : payload
+  } catch (error) {
+    if (!request.isLate) throw error
+    if (errorCode(error) !== 'DEADLINE_EXCEEDED') request.log.warn({ err: error }, 'failed after its deadline')
+    return undefined
+  }
+}
