@@ -16,7 +16,7 @@ const backend = statement({
   row: Type.Object({ pid: Type.Integer() })
 })
 
-/** Closes the connections of the service. */
+/** Closes the connections of the service, and none of the files that run beside this one. */
 const TERMINATE = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE pid <> pg_backend_pid() AND datname = current_database()`
 
@@ -103,7 +103,7 @@ test('a connection that is lost during a statement is DATABASE_UNAVAILABLE', asy
   const service = await startApp(t, { DATABASE_POOL_MAX: 1 })
   const napping = t.rejects(service.app.db.query(nap(10)), { code: 'DATABASE_UNAVAILABLE' })
   await until('the nap', async () =>
-    (await service.sql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE \'SELECT pg_sleep%\'')).length > 0)
+    (await service.sql(`${TERMINATE} AND query LIKE 'SELECT pg_sleep%'`)).length > 0)
   await napping
   t.equal((await service.app.db.query(backend())).length, 1)
 })
@@ -166,7 +166,7 @@ test('a transaction that loses its connection is rolled back, and is DATABASE_UN
   const { app, sql } = await startApp(t)
   await t.rejects(app.db.transaction(async transaction => {
     await transaction.query(insertUser(newUser('alice'), author))
-    await sql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = \'idle in transaction\'')
+    await sql(`${TERMINATE} AND state = 'idle in transaction'`)
     await transaction.query(backend())
   }), { code: 'DATABASE_UNAVAILABLE' })
   t.strictSame(await sql('SELECT FROM users'), [])
