@@ -19,7 +19,10 @@ export default fp(async function validation (fastify) {
 
   fastify.setValidatorCompiler<object>(({ schema, httpPart }) => lazily(() => {
     const validate = (httpPart === 'body' ? strict : coercing).compile(schema)
-    return (data: unknown) => validate(data) || { error: validate.errors ?? [] }
+    return (data: unknown) => {
+      validate(data)
+      return validate.errors ? { error: validate.errors } : true
+    }
   }))
 
   // Ajv coerces what JavaScript reads as a number, such as "0x1" and " 1": one user would have several URLs.
