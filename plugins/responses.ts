@@ -4,8 +4,8 @@ import type { RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Access, isAccess, policies } from '../src/access.ts'
 import { errorResponses } from '../src/api/error-responses.ts'
-import type { ErrorCode } from '../src/errors.ts'
 import { lazily } from '../src/api/lazily.ts'
+import type { ErrorCode } from '../src/errors.ts'
 import { isRecord } from '../src/unknown.ts'
 
 declare module 'fastify' {

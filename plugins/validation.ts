@@ -1,8 +1,8 @@
 import { Ajv } from 'ajv'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { prependHook } from '../src/api/route-hooks.ts'
 import { lazily } from '../src/api/lazily.ts'
+import { prependHook } from '../src/api/route-hooks.ts'
 import { isRecord, property } from '../src/unknown.ts'
 
 /**
