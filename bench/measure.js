@@ -20,8 +20,8 @@ const summarise = rounds => ({
 })
 
 /**
- * Measures one workload in rounds, each of every contestant on every version of Node.js, after one second of each that
- * does not count.
+ * Measures one workload in rounds, each of every contestant on every version of Node.js. The first round compiles the
+ * code, and does not count.
  * @param entry of WORKLOADS
  * @param {Record<string, Record<string, object>>} services by version of Node.js and by name
  */
@@ -30,7 +30,7 @@ export async function measure ([workload, { contestants, unit, rounds: own, ...l
     const { service, ...other } = OTHERS[name] ?? { service: name, ...load }
     return { name, version, service: services[version][service], load: other, rounds: [] }
   }))
-  for (const { service, load } of cells) await measureRound(service, load, 1)
+  for (const { service, load } of cells) await measureRound(service, load, seconds)
   for (let round = 0; round < (own ?? rounds); round++) {
     for (const { service, load, rounds } of cells) rounds.push(await measureRound(service, load, seconds))
   }
