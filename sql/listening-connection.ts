@@ -60,7 +60,11 @@ export class ListeningConnection {
 
   /** Connects and listens. @throws Error */
   async open (): Promise<void> {
-    await this.#client.connect()
+    // node-postgres never settles `connect` if the client is ended meanwhile.
+    const lost = new Promise<never>((_resolve, reject) => {
+      this.lost.addEventListener('abort', () => { reject(new Error(String(this.lost.reason))) })
+    })
+    await Promise.race([this.#client.connect(), lost])
     await this.#client.query('LISTEN gatehouse_invalidation')
   }
 

@@ -65,3 +65,23 @@ test('a pool that cannot send is tolerated for as long as a proof is valid', asy
   t.match(lost[0], 'has arrived for 30 heartbeats')
   t.equal(listener.isCurrent(), false)
 })
+
+test('a listener stops while it connects to a server that does not respond', async t => {
+  const url = await createDatabase(t)
+  const proxy = await openProxy(t, url)
+  proxy.freeze()
+  const listener = new InvalidationListener({
+    connectionString: proxy.url,
+    connectTimeout: 60,
+    heartbeat: 0.05,
+    sendProof: notify(url),
+    onInvalidation () {},
+    onStart () {},
+    onLost () {}
+  })
+  const starting = listener.start()
+  await until('the connection', () => proxy.count() > 0)
+  await listener.stop()
+  await starting
+  t.equal(listener.isCurrent(), false)
+})

@@ -63,6 +63,8 @@ export async function openProxy (t: Test, url: string, { change, latency = 0 }: 
   through.port = String((server.address() as AddressInfo).port)
   return {
     url: through.href,
+    /** The number of open sockets, two of each connection. */
+    count: () => sockets.size,
     freeze () { isFrozen = true },
     thaw () {
       isFrozen = false
