@@ -56,7 +56,22 @@ export function challengeOf ({ response }: RegistrationResponse | AssertionRespo
 
 const UNVERIFIED = 'its response could not be verified'
 
-export interface NewPasskey {
+/** Characters of a public key, base64url: what the column accepts, and several times what authenticators use. */
+const MAX_KEY_LENGTH = 2800
+
+/**
+ * An attestation object (WebAuthn §6.5.4) without its statement, which nobody has asked for. The verification of a
+ * statement would fetch the revocation lists that its certificates name, and anybody can make such certificates.
+ */
+async function withoutStatement (attestationObject: string): Promise<string> {
+  const { decodeAttestationObject, isoBase64URL, isoCBOR } = await import('@simplewebauthn/server/helpers')
+  const authData = decodeAttestationObject(isoBase64URL.toBuffer(attestationObject)).get('authData')
+  const none: Parameters<typeof isoCBOR.encode>[0] = new Map()
+  none.set('fmt', 'none').set('attStmt', new Map()).set('authData', authData)
+  return isoBase64URL.fromBuffer(isoCBOR.encode(none))
+}
+
+interface NewPasskey {
   id: string
   publicKey: string
   counter: number
@@ -76,8 +91,9 @@ export async function verifyRegistration (
   if (clientExtensionResults?.credProps?.rk === false) return { reason: 'it is not discoverable' }
   try {
     const { verifyRegistrationResponse } = await loadVerification()
+    const attestationObject = await withoutStatement(response.attestationObject)
     const { verified, registrationInfo } = await verifyRegistrationResponse({
-      response: { id, rawId, type, response, clientExtensionResults: {} },
+      response: { id, rawId, type, response: { ...response, attestationObject }, clientExtensionResults: {} },
       expectedChallenge: challenge,
       expectedOrigin: rp.origins,
       expectedRPID: rp.id,
@@ -85,9 +101,11 @@ export async function verifyRegistration (
       supportedAlgorithmIDs: ALGORITHMS
     })
     if (!verified) return { reason: UNVERIFIED }
-    const { aaguid, credential: { id: passkey, publicKey, counter } } = registrationInfo
+    const { aaguid, credential: { id: passkey, publicKey: bytes, counter } } = registrationInfo
+    const publicKey = Buffer.from(bytes).toString('base64url')
+    if (publicKey.length > MAX_KEY_LENGTH) return { reason: 'its public key is too long' }
     const { transports = [] } = response
-    return { id: passkey, publicKey: Buffer.from(publicKey).toString('base64url'), counter, transports, aaguid }
+    return { id: passkey, publicKey, counter, transports, aaguid }
   } catch (error) {
     // The library tells what it has expected and what it was given, which a client could fill a response with.
     return { reason: UNVERIFIED, detail: errorMessage(error) }

@@ -11,6 +11,8 @@ interface Circumstances {
   counter: number
   type: string
   userHandle: string | null
+  /** bytes by which the public key is longer than it has to be */
+  keyPadding: number
 }
 
 export const ORIGIN = 'https://auth.example.com'
@@ -30,13 +32,16 @@ function head (major: number, length: number): Buffer {
 const bytes = (data: Buffer): Buffer => Buffer.concat([head(2, data.length), data])
 const text = (data: string): Buffer => Buffer.concat([head(3, data.length), Buffer.from(data)])
 const int = (value: number): Buffer => value < 0 ? head(1, -1 - value) : head(0, value)
-const map = (...entries: Array<[Buffer, Buffer]>): Buffer => Buffer.concat([head(5, entries.length), ...entries.flat()])
+const map = (...entries: Array<readonly [Buffer, Buffer]>): Buffer =>
+  Buffer.concat([head(5, entries.length), ...entries.flat()])
 
-/** A P-256 key as COSE (RFC 9053 §7.1). */
-function toCose (key: KeyObject): Buffer {
+/** A P-256 key as COSE (RFC 9053 §7.1). @param padding bytes of a parameter that nobody knows */
+function toCose (key: KeyObject, padding: number): Buffer {
   const { x = '', y = '' } = key.export({ format: 'jwk' })
   const coordinate = (part: string) => bytes(Buffer.from(part, 'base64url'))
-  return map([int(1), int(2)], [int(3), int(-7)], [int(-1), int(1)], [int(-2), coordinate(x)], [int(-3), coordinate(y)])
+  return map(
+    [int(1), int(2)], [int(3), int(-7)], [int(-1), int(1)], [int(-2), coordinate(x)], [int(-3), coordinate(y)],
+    ...padding > 0 ? [[int(-100), bytes(Buffer.alloc(padding))] as const] : [])
 }
 
 export class Authenticator {
@@ -60,6 +65,7 @@ export class Authenticator {
       counter: 0,
       type: '',
       userHandle: this.userHandle,
+      keyPadding: 0,
       ...changes
     }
   }
@@ -76,7 +82,8 @@ export class Authenticator {
     this.userHandle = options.user.id
     const circumstances = this.#circumstances({ type: 'webauthn.create', ...changes })
     const id = Buffer.from(this.id, 'base64url')
-    const attested = Buffer.concat([this.#aaguid, Buffer.from([0, id.length]), id, toCose(this.#keys.publicKey)])
+    const key = toCose(this.#keys.publicKey, circumstances.keyPadding)
+    const attested = Buffer.concat([this.#aaguid, Buffer.from([0, id.length]), id, key])
     const attestation = map(
       [text('fmt'), text('none')], [text('attStmt'), map()],
       [text('authData'), bytes(this.#authenticatorData(circumstances, attested))])

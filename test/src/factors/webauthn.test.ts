@@ -8,19 +8,34 @@ const created = () => new Authenticator().create({ challenge: 'x', user: { id: '
 
 const hex = (text: string): string => Buffer.from(text).toString('hex')
 
-/** The response with a statement that its own key has signed (WebAuthn §8.2), although nobody has asked for one. */
-function withSelfAttestation ({ response, ...rest }: ReturnType<typeof created>, signature: string) {
+/** The response with the format and the statement of an attestation, in hexadecimal CBOR (WebAuthn §6.5.4). */
+function attested ({ response, ...rest }: ReturnType<typeof created>, format: string, statement: string) {
   const attestation = Buffer.from(response.attestationObject, 'base64url')
   const data = attestation.subarray(attestation.indexOf('authData') - 1).toString('hex')
-  const bytes = `a3 63${hex('fmt')} 66${hex('packed')} 67${hex('attStmt')} a2 63${hex('alg')} 26 63${hex('sig')} 48${signature} ${data}`
+  const bytes = `a3 63${hex('fmt')} ${format} 67${hex('attStmt')} ${statement} ${data}`
   const attestationObject = Buffer.from(bytes.replaceAll(' ', ''), 'hex').toString('base64url')
   return { ...rest, type: 'public-key' as const, response: { ...response, attestationObject } }
 }
 
-test('a registration whose attestation has a wrong signature is refused', async t => {
-  // The DER of r = 1 and s = 1.
-  t.strictSame(await verifyRegistration(RP, 'x', withSelfAttestation(created(), '3006020101020101')),
-    { reason: 'its response could not be verified' })
+test('an attestation is not verified: its certificates could name an address to fetch', async t => {
+  const signed = `63${hex('alg')} 26 63${hex('sig')} 48 3006020101020101`
+  for (const [format, statement] of [
+    [`66${hex('packed')}`, `a2 ${signed}`],
+    [`6b${hex('android-key')}`, `a3 ${signed} 63${hex('x5c')} 81 41 00`],
+    [`66${hex('nobody')}`, 'a0']
+  ] as const) {
+    const authenticator = new Authenticator()
+    const response = attested(authenticator.create({ challenge: 'x', user: { id: 'x' } }), format, statement)
+    t.match(await verifyRegistration(RP, 'x', response), { id: authenticator.id, counter: 0 })
+  }
+})
+
+test('a public key that no authenticator uses is refused', async t => {
+  const response = (keyPadding: number) => ({
+    ...new Authenticator().create({ challenge: 'x', user: { id: 'x' } }, { keyPadding }), type: 'public-key' as const
+  })
+  t.match(await verifyRegistration(RP, 'x', response(2000)), { counter: 0 })
+  t.strictSame(await verifyRegistration(RP, 'x', response(2100)), { reason: 'its public key is too long' })
 })
 
 test('a registration gives the id, the key, the counter and the model of the passkey', async t => {
