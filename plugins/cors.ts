@@ -20,8 +20,14 @@ const EXPOSED = 'x-request-id, retry-after, www-authenticate'
 /** Lets the pages of the allowed origins call the service. Error responses have the headers too. */
 export default fp<{ config: Config }>(async function allowOrigins (fastify, { config }) {
   const allowed = new Set(config.CORS_ORIGIN)
-  const isAllowed = (origin: string) =>
+  const isListed = (origin: string) =>
     allowed.has(origin) || (allowed.has('localhost') && LOCALHOST.test(origin))
+  /** The `Access-Control-Allow-Origin` of responses to a page; undefined if it is rejected. */
+  function allowedOrigin (origin: string): string | undefined {
+    // Not the origin itself: every origin is allowed the same, and a cache may then serve a response to all.
+    if (allowed.has('*')) return '*'
+    return isListed(origin) ? origin : undefined
+  }
   const logged = new Set<string>()
 
   function logRejected (origin: string): void {
@@ -30,20 +36,22 @@ export default fp<{ config: Config }>(async function allowOrigins (fastify, { co
     fastify.log.warn({ origin }, 'rejected a page of this origin; add the origin to CORS_ORIGIN to allow it')
   }
 
-  fastify.decorate('corsHeaders', origin => origin !== undefined && isAllowed(origin)
-    ? { vary: 'Origin', 'access-control-allow-origin': origin, 'access-control-expose-headers': EXPOSED }
-    : { vary: 'Origin' })
+  fastify.decorate('corsHeaders', origin => {
+    const value = origin && allowedOrigin(origin)
+    return {
+      vary: 'Origin',
+      ...value && { 'access-control-allow-origin': value, 'access-control-expose-headers': EXPOSED }
+    }
+  })
 
   await fastify.register(cors, {
     origin (origin, callback) {
       // Most requests to an API come from no page. Without an origin, the package adds no headers but Vary.
       if (origin === undefined) { callback(null, false); return }
-      // Not the origin itself: every origin is allowed the same, and a cache may then serve a response to all.
-      if (allowed.has('*')) { callback(null, '*'); return }
-      if (isAllowed(origin)) { callback(null, true); return }
-      logRejected(origin)
+      const value = allowedOrigin(origin)
+      if (value === undefined) logRejected(origin)
       // An empty list allows nothing, but unlike `false` it still responds to the preflight.
-      callback(null, [])
+      callback(null, value ?? [])
     },
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: 'x-access-token, authorization, origin, content-type, accept',

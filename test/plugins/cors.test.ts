@@ -91,6 +91,9 @@ test('* allows every origin, without reflecting it', async t => {
   const service = await shareApp(t, { CORS_ORIGIN: ['*', 'https://a.example'] })
   for (const allowed of [origin, 'https://a.example', 'null']) t.equal(await allowedOrigin(service, allowed), '*')
   t.equal((await service.get('/', { origin })).headers['access-control-allow-credentials'], undefined)
+  const malformed = await service.get('/api/%', { origin })
+  t.equal(malformed.status, 400)
+  t.match(malformed.headers, { 'access-control-allow-origin': '*', vary: 'Origin' })
 })
 
 test('without CORS_ORIGIN no origin is allowed', async t => {
