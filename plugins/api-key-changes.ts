@@ -10,7 +10,7 @@ import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { logSecurityEvent } from '../src/telemetry/security-events.ts'
 import { encodeKey, hashSecret, newSecret } from '../src/tokens/api-key.ts'
-import { newSessionId } from '../src/tokens/session-id.ts'
+import { newId } from '../src/tokens/ids.ts'
 
 interface KeyOptions {
   name: string
@@ -44,7 +44,7 @@ export default fp<{ config: Config }>(async function apiKeyChanges (fastify, { c
   fastify.decorate('apiKeyChanges', {
     async create ({ name, roles, expiresAt }, request) {
       const { caller: { userId }, caller, routeOptions: { config: { access } } } = request
-      const [keyId, secret] = [newSessionId(), newSecret()]
+      const [keyId, secret] = [newId(), newSecret()]
       const created = await request.db.transaction(async transaction => {
         await fastify.recheck(transaction, caller, access)
         const held = (await transaction.query(lockRoles(userId))).map(({ role }) => role)

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import fp from 'fastify-plugin'
+import { sha256 } from '../src/tokens/sha256.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -28,7 +28,7 @@ const MAX_TRIES_PER_DAY = 20
 export default fp(async function codeTries (fastify) {
   const tries = fastify.createCounter({ name: 'code', duration: DAY })
   const triesPerDay = fastify.createCounter({ name: 'codes', duration: DAY })
-  const keyOf = (email: string) => createHash('sha256').update(email.toLowerCase()).digest('base64url')
+  const keyOf = (email: string) => sha256(email.toLowerCase())
 
   fastify.decorate('codeTries', {
     async count (email) {

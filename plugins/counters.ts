@@ -7,7 +7,7 @@ import { deleteZeroCounter } from '../sql/housekeeping.ts'
 import type { Statement } from '../sql/statement.ts'
 import { ApiError } from '../src/errors.ts'
 
-export interface Count {
+interface Count {
   total: number
   /** milliseconds until the key's count restarts at 0 */
   msLeft: number

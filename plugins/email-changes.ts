@@ -55,14 +55,14 @@ export default fp(async function emailChanges (fastify) {
   const { mail, secondFactors } = fastify
 
   /**
-   * Makes a user belong to the owner of the mailbox alone. Whoever has registered somebody else's address loses the
-   * password, the second factors, the sessions, the API keys and all that was pending.
+   * Gives the owner of the mailbox a new password, and ends all access by the one before. If the address was not
+   * verified until now, somebody else may have registered it, and loses the second factors as well.
    */
-  async function takeOver (transaction: Queryable, userId: number, hash: string): Promise<void> {
-    await transaction.query(endSessions(userId))
-    await transaction.query(deleteKeys(userId))
-    await transaction.query(deleteCredentials(userId))
-    await transaction.query(setPassword(userId, hash))
+  async function replacePassword (transaction: Queryable, { id, emailVerified }: User, hash: string): Promise<void> {
+    await transaction.query(endSessions(id))
+    await transaction.query(deleteKeys(id))
+    if (!emailVerified) await transaction.query(deleteCredentials(id))
+    await transaction.query(setPassword(id, hash))
   }
 
   /** @throws ApiError SECOND_FACTOR_REQUIRED if the user, who is locked, has one */
@@ -94,7 +94,7 @@ export default fp(async function emailChanges (fastify) {
         }
         if (!isSame(user.email, email)) throw new ApiError(invalid)
         await transaction.query(verifyEmail(user.id))
-        if ('hash' in proof) await takeOver(transaction, user.id, proof.hash)
+        if ('hash' in proof) await replacePassword(transaction, user, proof.hash)
         return { event: 'user_updated', detail: { email: 'verified', takenOver: 'hash' in proof } }
       })
     },
@@ -109,14 +109,8 @@ export default fp(async function emailChanges (fastify) {
         if (!factor && user.emailVerified) await rejectSecondFactor(transaction, user)
         if (!isSame(user.email, presented.email)) throw new ApiError(presented.invalid)
         await transaction.query(deleteTokens(user.id, { undo: false }))
-        if (user.emailVerified) {
-          await transaction.query(endSessions(user.id))
-          await transaction.query(deleteKeys(user.id))
-          await transaction.query(setPassword(user.id, hash))
-        } else {
-          await transaction.query(verifyEmail(user.id))
-          await takeOver(transaction, user.id, hash)
-        }
+        if (!user.emailVerified) await transaction.query(verifyEmail(user.id))
+        await replacePassword(transaction, user, hash)
         const { email: recipient, username } = user
         await mail.queue(transaction, { kind: 'password-was-reset', recipient, userId: user.id, data: { username } })
         return { event: 'authn_password_change', detail: { reset: true, takenOver: !user.emailVerified } }
@@ -141,7 +135,7 @@ export default fp(async function emailChanges (fastify) {
         await transaction.query(deleteSecondFactors(user.id, since))
         await transaction.query(deleteLoneRecoveryCodes(user.id))
         const { id: userId, username, email: changed } = user
-        await mail.queue(transaction, { kind: 'password-reset', recipient: email, userId, isLimited: false })
+        await mail.queue(transaction, { kind: 'password-reset', recipient: email, userId, counted: 'none' })
         await mail.queue(transaction, { kind: 'email-restored', recipient: changed, userId, data: { username } })
         return { event: 'user_updated', detail: { email: 'restored' } }
       })

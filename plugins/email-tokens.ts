@@ -3,15 +3,15 @@ import type { Queryable } from '../sql/database.ts'
 import { codesOf, findToken, storeToken, storeUndoToken, undoHolder } from '../sql/email-tokens.ts'
 import { userByEmail } from '../sql/user-emails.ts'
 import { userById } from '../sql/users.ts'
+import type { GivenEmailToken } from '../src/api/email-token-body.ts'
+import type { User } from '../src/api/users.ts'
 import { type Config, refreshSecrets } from '../src/config/read-settings.ts'
 import { ApiError, type ErrorCode } from '../src/errors.ts'
 import type { ClaimedMail } from '../src/mail/delivery.ts'
 import { linksOf } from '../src/mail/links.ts'
 import { logSecurityEvent } from '../src/telemetry/security-events.ts'
-import { EmailSecrets, hashToken, type Purpose } from '../src/tokens/email-secrets.ts'
-
-/** What a client presents to prove that a mail was read. */
-export type Presented = { token: string } | { email: string, code: string }
+import { EmailSecrets, type Purpose } from '../src/tokens/email-secrets.ts'
+import { sha256 } from '../src/tokens/sha256.ts'
 
 /** A valid token that was presented, itself or by its code. */
 export interface PresentedEmailToken {
@@ -31,10 +31,10 @@ declare module 'fastify' {
      * @throws ApiError TOKEN_INVALID, CODE_INVALID or TOO_MANY_REQUESTS
      */
     presentEmailToken (
-      presented: Presented, accepted: readonly Purpose[], request: FastifyRequest
+      presented: GivenEmailToken, accepted: readonly Purpose[], request: FastifyRequest
     ): Promise<PresentedEmailToken>
     /** Mails a link that undoes a change to the former address, which is reserved for as long as the link is valid. */
-    mailUndo (transaction: Queryable, user: { id: number, email: string }): Promise<void>
+    mailUndo (transaction: Queryable, user: Pick<User, 'id' | 'email' | 'emailVerified'>): Promise<void>
   }
 }
 
@@ -59,18 +59,22 @@ export default fp<{ config: Config }>(async function emailTokens (fastify, { con
 
   /** The variables of a mail with a link and a code; undefined if a later mail replaces it, or the user is disabled. */
   async function compose (
-    { id: mailId, attempts }: ClaimedMail, transaction: Queryable, purpose: Exclude<Purpose, 'undo'>,
+    { id: mailId }: ClaimedMail, transaction: Queryable, purpose: Exclude<Purpose, 'undo'>,
     { user: { id: userId, username }, email }: { user: { id: number, username: string }, email: string }
   ) {
     const [{ token, code }] = secrets.derive(mailId)
     const codeHash = secrets.hashCode(userId, code)
     const [stored] = await transaction.query(storeToken({
-      userId, purpose, tokenHash: hashToken(token), codeHash, email, mailId, ttl: TTL[purpose]
+      userId, purpose, tokenHash: sha256(token), codeHash, email, mailId, ttl: TTL[purpose]
     }))
-    // Not for another attempt to send the same code.
-    if (stored && attempts === 1) await codeTries.reset(email)
     const link = linkTo(purpose, { token, username, email })
-    return stored && { recipient: email, variables: { username, link, code } }
+    return stored && {
+      recipient: email,
+      variables: { username, link, code },
+      // Outside the transaction, whose connection would wait for another one. At each attempt, since the one before may
+      // have failed here; the tries of a day are limited anyway.
+      beforeSend: async () => { await codeTries.reset(email) }
+    }
   }
 
   // The routes of these two do not look the address up, because their response times must not differ.
@@ -104,34 +108,34 @@ export default fp<{ config: Config }>(async function emailTokens (fastify, { con
     if (!user) return undefined
     const { username } = user
     for (const { token } of secrets.derive(id)) {
-      const [valid] = await transaction.query(findToken(hashToken(token), ['undo']))
+      const [valid] = await transaction.query(findToken(sha256(token), ['undo']))
       if (valid) return { variables: { username, link: linkTo('undo', { token, username, email }) } }
     }
     return undefined
   })
 
-  fastify.decorate('mailUndo', async (transaction, { id: userId, email }) => {
-    const mailId = await mail.queue(transaction, { kind: 'email-changed', recipient: email, userId })
+  fastify.decorate('mailUndo', async (transaction, { id: userId, email, emailVerified }) => {
+    // The owner of a verified address must hear of it. Any other may belong to somebody else, who must not be flooded.
+    const counted = emailVerified ? 'none' : 'all'
+    const mailId = await mail.queue(transaction, { kind: 'email-changed', recipient: email, userId, counted })
     if (mailId === undefined) return
     const [{ token }] = secrets.derive(mailId)
-    await transaction.query(storeUndoToken({ userId, tokenHash: hashToken(token), email, ttl: TTL.undo }))
+    await transaction.query(storeUndoToken({ userId, tokenHash: sha256(token), email, ttl: TTL.undo }))
   })
 
   fastify.decorate('presentEmailToken', async (presented, accepted, request) => {
     const { db } = request
     if ('token' in presented) {
-      const [token] = await db.query(findToken(hashToken(presented.token), accepted))
+      const [token] = await db.query(findToken(sha256(presented.token), accepted))
       if (!token) throw new ApiError('TOKEN_INVALID')
       return { ...token, invalid: 'TOKEN_INVALID' }
     }
     const { email, code } = presented
-    let found: Omit<PresentedEmailToken, 'invalid'> | undefined
     // An attacker tries a few codes on each of many addresses, as with passwords.
-    await fastify.limitFailedSignIns(request, async () => {
+    const found = await fastify.limitFailedSignIns(request, async () => {
       if (!await codeTries.count(email)) return false
       const codes = await db.query(codesOf(email, accepted))
-      found = codes.find(({ codeHash, userId }) => secrets.isCode(codeHash, userId, code))
-      return found !== undefined
+      return codes.find(({ codeHash, userId }) => secrets.isCode(codeHash, userId, code)) ?? false
     })
     // A right code is not guessed. The reset of a password may have to present it again, with a second factor.
     if (found) await codeTries.reset(email)

@@ -67,7 +67,7 @@ export default fp<{ config: Config }>(async function factorChanges (fastify, { c
     work: (transaction: Queryable, user: User) => Promise<{ result: Result, named: Record<string, string> }>
   ): Promise<Result> {
     const { userId } = request.caller
-    const detail = await request.db.transaction(async transaction => {
+    const { result, detail } = await request.db.transaction(async transaction => {
       const [user] = await transaction.query(lockUser(userId))
       if (!user) throw new ApiError('ACCESS_TOKEN_INVALID')
       await fastify.recheck(transaction, request.caller, 'signed-in')
@@ -75,14 +75,14 @@ export default fp<{ config: Config }>(async function factorChanges (fastify, { c
       const { username, email: recipient } = user
       await mail.queue(transaction, { kind, recipient, userId, data: { username, ...named } })
       const author = { actorId: userId, ip: clientAddress(request) }
-      const event = { event: 'user_updated', userId, detail: { change: kind, ...named } } as const
-      await transaction.query(insertAuditEvent({ ...event, ...author }))
-      return { ...event, result }
+      const detail = { change: kind, ...named }
+      await transaction.query(insertAuditEvent({ event: 'user_updated', userId, detail, ...author }))
+      return { result, detail }
     })
     sessionCache.invalidate(userId)
     mail.wake()
-    logSecurityEvent(request, detail.event, { userId, ...detail.detail })
-    return detail.result
+    logSecurityEvent(request, 'user_updated', { userId, ...detail })
+    return result
   }
 
   async function storeRecoveryCodes (transaction: Queryable, userId: number): Promise<string[]> {

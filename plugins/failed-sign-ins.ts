@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { clientNetwork, SITE_SHARE, siteOf } from '../src/api/client-address.ts'
+import { RequestQueues } from '../src/api/request-queues.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { createQuietLog } from '../src/telemetry/security-events.ts'
@@ -9,16 +10,25 @@ import { createQuietLog } from '../src/telemetry/security-events.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * Verifies a password, unless too many sign-ins from the same network have failed within a minute, over all users.
-     * Successful ones are not counted.
-     * @throws ApiError TOO_MANY_REQUESTS, and what `verify` throws
+     * Verifies what a client presents to sign in, unless too many sign-ins from the same network have failed within a
+     * minute, over all users. Successful ones are not counted.
+     * @param verify false if it is wrong
+     * @throws ApiError TOO_MANY_REQUESTS, BUSY, and what `verify` throws
      */
-    limitFailedSignIns (request: FastifyRequest, verify: () => Promise<boolean>): Promise<boolean>
+    limitFailedSignIns <Result> (
+      request: FastifyRequest, verify: () => Promise<Result | false>
+    ): Promise<Result | false>
   }
 }
 
 /** Seconds. */
 const MINUTE = 60
+
+/**
+ * Maximum number of sign-ins from one network that this process verifies at once; further ones are queued. Failures are
+ * counted after the verification, so a burst can exceed the limit by this number.
+ */
+const CONCURRENCY = 8
 
 /**
  * Slows an attacker who tries a few passwords on each of many users, which the sign-in throttle does not notice (OWASP
@@ -31,21 +41,22 @@ export default fp<{ config: Config }>(async function failedSignIns (fastify, { c
   const max = config.RATE_LIMIT_SIGNIN_FAILURES
   /** Networks beyond their limit, and when their count restarts, in milliseconds since the Unix epoch. */
   const blocked = new LRUCache<string, number>({ max: 10_000, ttl: MINUTE * 1000 })
+  const queues = new RequestQueues(CONCURRENCY, config.DATABASE_CONNECT_TIMEOUT)
 
   /** The networks that a client's failures are counted for, with their limits: its own and, with IPv6, the site's. */
-  function limitsOf (request: FastifyRequest): Array<[network: string, limit: number]> {
-    const network = clientNetwork(request)
+  function limitsOf (network: string): Array<[network: string, limit: number]> {
     const site = siteOf(network)
     return site === undefined ? [[network, max]] : [[network, max], [`${site}/48`, max * SITE_SHARE]]
   }
 
-  fastify.decorate('limitFailedSignIns', async (request, verify) => {
-    if (max === 0) return await verify()
-    const limits = limitsOf(request)
+  async function attempt<Result> (
+    limits: ReturnType<typeof limitsOf>, request: FastifyRequest, verify: () => Promise<Result | false>
+  ): Promise<Result | false> {
     const until = Math.max(...limits.map(([network]) => blocked.get(network) ?? 0))
     const msLeft = until - Date.now()
     if (msLeft > 0) throw new ApiError('TOO_MANY_REQUESTS', undefined, { retryAfter: Math.ceil(msLeft / 1000) })
-    if (await verify()) return true
+    const result = await verify()
+    if (result !== false) return result
     for (const [network, limit] of limits) {
       const count = await counter.add(network)
       if (count.total < limit) continue
@@ -54,5 +65,11 @@ export default fp<{ config: Config }>(async function failedSignIns (fastify, { c
       blocked.set(network, Date.now() + count.msLeft, { ttl: Math.max(1, count.msLeft) })
     }
     return false
+  }
+
+  fastify.decorate('limitFailedSignIns', async (request, verify) => {
+    if (max === 0) return await verify()
+    const network = clientNetwork(request)
+    return await queues.run(siteOf(network) ?? network, async () => await attempt(limitsOf(network), request, verify))
   })
 }, { name: 'failed-sign-ins', fastify: '5.x', dependencies: ['counters'] })

@@ -6,7 +6,7 @@ import {
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import type { ClaimedMail } from '../src/mail/delivery.ts'
-import { kindNames, kinds, type MailKind } from '../src/mail/kinds.ts'
+import { kindNames, type MailKind } from '../src/mail/kinds.ts'
 import { createMailMetrics } from '../src/mail/mail-metrics.ts'
 import { createOutlet, type Prepared } from '../src/mail/outlet.ts'
 import { Sender } from '../src/mail/sender.ts'
@@ -18,8 +18,11 @@ export interface NewMail {
   userId?: number
   /** the variables of the templates, or what the preparer needs; never a secret */
   data?: Record<string, string>
-  /** whether MAIL_RECIPIENT_LIMIT applies; by default, if people other than the recipient can cause the kind */
-  isLimited?: boolean
+  /**
+   * which mails of the kind to the recipient count for MAIL_RECIPIENT_LIMIT; `all` unless given, also those that were
+   * dropped because there was nobody to send them to
+   */
+  counted?: 'all' | 'sent' | 'none'
 }
 
 /**
@@ -27,7 +30,7 @@ export interface NewMail {
  * each attempt and must then return the same, so secrets are derived from the mail's id.
  * @returns undefined if there is nothing to send
  */
-export type Preparer = (mail: ClaimedMail, transaction: Queryable) => Promise<Prepared | undefined>
+type Preparer = (mail: ClaimedMail, transaction: Queryable) => Promise<Prepared | undefined>
 
 export interface Mail {
   /** whether MAIL_URL is set; otherwise `queue` does nothing */
@@ -35,8 +38,8 @@ export interface Mail {
   /** @throws ApiError NOT_CONFIGURED */
   requireConfigured (): void
   /**
-   * Queues a mail, to be sent after the commit. Beyond MAIL_RECIPIENT_LIMIT it is discarded, if others than the
-   * recipient can cause its kind. If `on` is a transaction, `wake` is called after the commit.
+   * Queues a mail, to be sent after the commit. Beyond MAIL_RECIPIENT_LIMIT it is discarded. If `on` is a transaction,
+   * `wake` is called after the commit.
    * @returns the mail's id; undefined if it was discarded
    */
   queue (on: Queryable, mail: NewMail): Promise<string | undefined>
@@ -70,13 +73,15 @@ export default fp<{ config: Config }>(async function mail (fastify, { config }) 
   async function prepare (mail: ClaimedMail): Promise<Prepared | undefined> {
     const preparer = preparers.get(mail.kind)
     if (!preparer) return { variables: mail.data }
-    return await db.transaction(async transaction => {
+    const prepared = await db.transaction(async transaction => {
       const [locked] = await transaction.query(lockMail(mail))
       if (!locked) return undefined
       const prepared = await preparer(mail, transaction)
       if (!prepared) await transaction.query(dropMail(mail))
       return prepared
     })
+    await prepared?.beforeSend?.()
+    return prepared
   }
 
   const sender = outlet && new Sender({
@@ -102,9 +107,9 @@ export default fp<{ config: Config }>(async function mail (fastify, { config }) 
     requireConfigured () {
       if (!outlet) throw new ApiError('NOT_CONFIGURED', 'MAIL_URL')
     },
-    async queue (on, { kind, recipient, userId = null, data = {}, isLimited = kinds[kind].isLimited }) {
+    async queue (on, { kind, recipient, userId = null, data = {}, counted = 'all' }) {
       if (!sender) return undefined
-      const limit = isLimited ? config.MAIL_RECIPIENT_LIMIT : 0
+      const limit = { max: counted === 'none' ? 0 : config.MAIL_RECIPIENT_LIMIT, countsAll: counted === 'all' }
       const [queued] = await on.query(queueMail({ kind, recipient, userId, data }, limit))
       if (on === db) sender.wake()
       return queued?.id

@@ -8,12 +8,13 @@ import { passkeyOf, passkeysOf, takePasskeyChallenge, usePasskey } from '../sql/
 import type { AssertionResponse, CreationOptions, RequestOptions } from '../src/api/passkeys.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
-import { hashChallenge, newChallenge } from '../src/factors/challenge.ts'
+import { newChallenge } from '../src/factors/challenge.ts'
 import { type RelyingParty, relyingPartyOf } from '../src/factors/relying-party.ts'
 import {
   challengeOf, creationOptions, loadVerification, requestOptions, verifyAssertion
 } from '../src/factors/webauthn.ts'
 import { logSecurityEvent } from '../src/telemetry/security-events.ts'
+import { sha256 } from '../src/tokens/sha256.ts'
 import type { VerifiedFactor } from './factor-codes.ts'
 
 interface PasskeyUser {
@@ -74,7 +75,7 @@ export default fp<{ config: Config }>(async function passkeys (fastify, { config
     const { userHandle } = assertion.response
     // A discoverable passkey always names its user.
     if (challenge === undefined || !userHandle) return undefined
-    const [found] = await db.query(takePasskeyChallenge(hashChallenge(challenge), assertion.id, userHandle))
+    const [found] = await db.query(takePasskeyChallenge(sha256(challenge), assertion.id, userHandle))
     if (!found) return undefined
     if (!found.isChallenged) throw new ApiError('CHALLENGE_INVALID')
     const counter = await verifyAssertion(rp, challenge, assertion, found)
@@ -105,11 +106,10 @@ export default fp<{ config: Config }>(async function passkeys (fastify, { config
     async requestOptions (type, request) {
       const rp = relyingParty()
       const challenge = newChallenge()
-      const { userId, sessionId } = type === 'reauthentication' ? request.caller : {}
+      // Nobody is signed in yet otherwise.
+      const owner = type === 'reauthentication' ? request.caller : undefined
       await request.db.query(insertChallenge({
-        challenge,
-        type,
-        ...userId !== undefined && sessionId !== undefined && { userId, sessionId }
+        challenge, type, ...owner && { userId: owner.userId, sessionId: owner.sessionId }
       }))
       return requestOptions(rp, challenge, type)
     },
@@ -126,11 +126,8 @@ export default fp<{ config: Config }>(async function passkeys (fastify, { config
 
     async verifySignIn (assertion, request) {
       const rp = relyingParty()
-      let verified: Awaited<ReturnType<typeof verify>>
-      await fastify.limitFailedSignIns(request, async () => {
-        verified = await verify(rp, assertion, request)
-        return verified !== undefined
-      })
+      const verified = await fastify.limitFailedSignIns(request,
+        async () => await verify(rp, assertion, request) ?? false)
       if (!verified) {
         logSecurityEvent(request, 'authn_login_fail', { reason: 'passkey' })
         throw new ApiError('SECOND_FACTOR_INVALID')

@@ -9,21 +9,23 @@ import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { logSecurityEvent, type SecurityEvent } from '../src/telemetry/security-events.ts'
 
-type Caller = RowOf<typeof credentialsById>
+type UserWithPassword = RowOf<typeof credentialsById>
 
 /** For routes for which a stolen access token must not suffice. */
 export interface Reauthentication {
   /** The caller with the password. @throws ApiError ACCESS_TOKEN_INVALID if deleted since the guard decided */
-  findCaller (request: FastifyRequest): Promise<Caller>
+  findCaller (request: FastifyRequest): Promise<UserWithPassword>
   /**
    * Verifies the caller's password. Wrong ones are counted per session, so that guesses from elsewhere do not keep the
    * user out.
    * @param failure the event of a wrong one
    * @throws ApiError PASSWORD_INVALID, also if the user has no password; SIGNIN_THROTTLED; BUSY
    */
-  verifyPassword (caller: Caller, given: string, request: FastifyRequest, failure?: SecurityEvent): Promise<Password>
+  verifyPassword (
+    caller: UserWithPassword, given: string, request: FastifyRequest, failure?: SecurityEvent
+  ): Promise<Password>
   /** The same for a user who is not signed in. Wrong ones are counted like those of sign-ins. */
-  verifyPasswordOf (user: Caller, given: string, request: FastifyRequest): Promise<Password>
+  verifyPasswordOf (user: UserWithPassword, given: string, request: FastifyRequest): Promise<Password>
   /**
    * Renews the caller's session.
    * @returns a new access token
@@ -35,7 +37,7 @@ export interface Reauthentication {
    * @returns a new access token
    * @throws ApiError ACCESS_TOKEN_INVALID if the session ended, and what `secondFactors.use` throws
    */
-  renewByFactor (caller: Caller, presented: PresentedFactor, request: FastifyRequest): Promise<string>
+  renewByFactor (caller: UserWithPassword, presented: PresentedFactor, request: FastifyRequest): Promise<string>
 }
 
 declare module 'fastify' {
@@ -49,7 +51,7 @@ export default fp<{ config: Config }>(async function reauthentication (fastify, 
   const idle = config.REFRESH_IDLE_TTL
 
   async function verify (
-    user: Caller, given: string, request: FastifyRequest,
+    user: UserWithPassword, given: string, request: FastifyRequest,
     { failure, origin }: { failure: SecurityEvent, origin?: string }
   ): Promise<Password> {
     const password = passwordOf(user)

@@ -6,11 +6,12 @@ import type { Queryable } from '../sql/database.ts'
 import { factorsOf, lockEnabledUser } from '../sql/second-factors.ts'
 import type { PresentedFactor } from '../src/api/second-factor.ts'
 import { ApiError } from '../src/errors.ts'
-import { type ChallengeType, hashChallenge, newChallenge } from '../src/factors/challenge.ts'
+import { type ChallengeType, newChallenge } from '../src/factors/challenge.ts'
 import { isRecoveryCode } from '../src/factors/recovery-codes.ts'
 import { challengeOf } from '../src/factors/webauthn.ts'
 import { logSecurityEvent } from '../src/telemetry/security-events.ts'
 import type { AuthenticationMethod } from '../src/tokens/authentication.ts'
+import { sha256 } from '../src/tokens/sha256.ts'
 
 interface FactorOwner {
   id: number
@@ -26,7 +27,7 @@ interface Purpose {
 }
 
 /** A second factor that was used in a transaction. */
-export interface UsedFactor {
+interface UsedFactor {
   credential: CredentialVersion
   amr: AuthenticationMethod[]
 }
@@ -127,7 +128,7 @@ export default fp(async function secondFactors (fastify) {
 async function takeOwnChallenge (
   transaction: Queryable, challenge: string, userId: number, type: ChallengeType, request: FastifyRequest
 ): Promise<void> {
-  const [taken] = await transaction.query(takeChallenge(hashChallenge(challenge), type))
+  const [taken] = await transaction.query(takeChallenge(sha256(challenge), type))
   const isOwn = taken?.userId === userId &&
     (taken.sessionId === null || taken.sessionId === request.caller.sessionId)
   if (!isOwn) throw new ApiError('CHALLENGE_INVALID')

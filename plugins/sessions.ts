@@ -2,18 +2,18 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { CredentialVersion } from '../sql/credentials.ts'
 import type { Queryable } from '../sql/database.ts'
-import { endRejectedSession, rotateSession, type RotationRules } from '../sql/rotation.ts'
+import { endRejectedSession, rotateSession } from '../sql/rotation.ts'
 import { endSession, endSessions } from '../sql/sessions.ts'
 import { insertSession } from '../sql/sign-in.ts'
 import type { Statement } from '../sql/statement.ts'
 import type { Role } from '../src/access.ts'
 import { clientAddress, clientNetwork } from '../src/api/client-address.ts'
-import { type Config, refreshSecrets } from '../src/config/read-settings.ts'
+import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { createQuietLog, logSecurityEvent } from '../src/telemetry/security-events.ts'
 import type { AuthenticationMethod } from '../src/tokens/authentication.ts'
-import { RefreshTokenCodec, ROTATIONS } from '../src/tokens/refresh-token.ts'
-import { beginOf, newSessionId } from '../src/tokens/session-id.ts'
+import { rotationOf } from '../src/tokens/refresh-token.ts'
+import { beginOf, newId } from '../src/tokens/ids.ts'
 
 export type Tokens = Record<'accessToken' | 'refreshToken', string>
 
@@ -63,10 +63,7 @@ const USER_AGENT_LENGTH = 512
 
 export default fp<{ config: Config }>(async function sessions (fastify, { config }) {
   const { accessTokens, sessionCache } = fastify
-  const codec = new RefreshTokenCodec(...refreshSecrets(config))
-  const { step, lead } = ROTATIONS[config.REFRESH_ROTATION]
-  const rules: RotationRules = { step, grace: config.REFRESH_GRACE, idle: config.REFRESH_IDLE_TTL }
-
+  const { codec, lead, rules } = rotationOf(config)
   const logQuietly = createQuietLog()
 
   function unknown (request: FastifyRequest, reason: 'forged' | 'revoked'): ApiError {
@@ -94,7 +91,7 @@ export default fp<{ config: Config }>(async function sessions (fastify, { config
   fastify.decorate('sessions', {
     async open (verified, amr, request, on = request.db) {
       const { userId } = verified
-      const sessionId = newSessionId()
+      const sessionId = newId()
       const [session] = await on.query(insertSession(verified, {
         sessionId,
         amr,

@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import pLimit, { type LimitFunction } from 'p-limit'
+import { RequestQueues } from '../src/api/request-queues.ts'
 import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { createQuietLog, logSecurityEvent } from '../src/telemetry/security-events.ts'
+import { sha256 } from '../src/tokens/sha256.ts'
 
-export interface Guess {
+interface Guess {
   /** as given; the user need not exist */
   username: string
   userId?: number | undefined
@@ -20,7 +20,7 @@ export interface Guess {
 }
 
 /** Whose codes are guessed. */
-export interface CodeOwner {
+interface CodeOwner {
   id: number
   email: string
 }
@@ -72,7 +72,7 @@ export default fp<{ config: Config }>(async function signInThrottle (fastify, { 
   // Closed for the first delay, until passGate() sets the right one.
   const gate = fastify.createCounter({ name: 'gate', duration: config.SIGNIN_DELAY })
   const logQuietly = createQuietLog()
-  const limits = new Map<string, LimitFunction>()
+  const queues = new RequestQueues(concurrency(config), config.DATABASE_CONNECT_TIMEOUT)
 
   interface Attempt {
     key: string
@@ -118,37 +118,20 @@ export default fp<{ config: Config }>(async function signInThrottle (fastify, { 
   }
 
   // A digest: users sometimes type their password into the username field.
-  const digest = (text: string): string => createHash('sha256').update(text.toLowerCase()).digest('base64url')
+  const digest = (text: string): string => sha256(text.toLowerCase())
   // An origin contains no space.
   const keyOf = ({ username, origin = '' }: Guess): string => digest(`${origin} ${username}`)
   const codeKeyOf = (email: string): string => digest(`codes  ${email}`)
 
-  /** Attempts in the queue of their key. */
-  async function queue<Result> (
-    guess: Attempt, request: FastifyRequest, verify: () => Promise<Result | false>
-  ): Promise<Result | false> {
-    const { key } = guess
-    const limit = limits.get(key) ?? pLimit(concurrency(config))
-    limits.set(key, limit)
-    // Time in this queue counts as time waiting for a connection. While the database is unavailable, the first ones
-    // wait for a connection, and the others must not wait for another one after them.
-    const deadline = performance.now() + config.DATABASE_CONNECT_TIMEOUT * 1000
-    try {
-      return await limit(async () => {
-        if (performance.now() > deadline) throw new ApiError('BUSY')
-        return await attempt(guess, request, verify)
-      })
-    } finally {
-      if (limit.activeCount + limit.pendingCount === 0 && limits.get(key) === limit) limits.delete(key)
-    }
-  }
-
   fastify.decorate('throttleSignIn', async (guess, request, verify) => {
     const { userId, isFinal = true } = guess
-    return await queue({ key: keyOf(guess), userId, isFinal }, request, verify)
+    const key = keyOf(guess)
+    return await queues.run(key, async () => await attempt({ key, userId, isFinal }, request, verify))
   })
-  fastify.decorate('throttleCode', async ({ id: userId, email }, request, verify) =>
-    await queue({ key: codeKeyOf(email), userId, isFinal: true }, request, verify))
+  fastify.decorate('throttleCode', async ({ id: userId, email }, request, verify) => {
+    const key = codeKeyOf(email)
+    return await queues.run(key, async () => await attempt({ key, userId, isFinal: true }, request, verify))
+  })
   fastify.decorate('countCodeFailure', async email => { await failures.add(codeKeyOf(email)) })
   fastify.decorate('resetSignIn', async guess => { await reset(keyOf(guess)) })
 }, { name: 'sign-in-throttle', fastify: '5.x', dependencies: ['counters'] })

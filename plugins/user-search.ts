@@ -9,7 +9,7 @@ import type { Config } from '../src/config/read-settings.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * A page of users.
+     * The statement of a page of users.
      * @param role only users who have it
      * @param text only users who have it in the username or the e-mail address
      */

@@ -114,7 +114,7 @@ export default fp(async function users (fastify) {
       await change(id, request, user => ({
         event: 'authn_password_change',
         statements: [],
-        mail: { kind: 'password-reset', recipient: user.email, userId: user.id },
+        mail: { kind: 'password-reset', recipient: user.email, userId: user.id, counted: 'none' },
         result: user,
         removesAdmin: false,
         detail: { requested: true }

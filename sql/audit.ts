@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { statement } from './statement.ts'
 
-export interface AuditEvent {
+interface AuditEvent {
   event: string
   /** the user whom it concerns */
   userId: number

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
-import { CHALLENGE_TTL, type ChallengeType, hashChallenge } from '../src/factors/challenge.ts'
+import { CHALLENGE_TTL, type ChallengeType } from '../src/factors/challenge.ts'
+import { sha256 } from '../src/tokens/sha256.ts'
 import { isKnown } from './credentials.ts'
 import { statement } from './statement.ts'
 
@@ -20,7 +21,7 @@ export const insertChallenge = statement({
   text: `INSERT INTO challenges (hash, type, user_id, session_id, credential_id, version, data, expires_at)
     VALUES ($1::text, $2::text, $3::bigint, $4::uuid, $5::uuid, $6::int, $7::jsonb, now() + make_interval(secs => $8::int))`,
   values: ({ challenge, type, userId, sessionId, credentialId, version, data = {} }: NewChallenge) => [
-    hashChallenge(challenge), type, userId ?? null, sessionId ?? null, credentialId ?? null, version ?? null, data,
+    sha256(challenge), type, userId ?? null, sessionId ?? null, credentialId ?? null, version ?? null, data,
     CHALLENGE_TTL[type]
   ],
   row: Type.Object({})

@@ -81,12 +81,18 @@ export const findToken = statement({
   row: Found
 })
 
-/** The codes that were sent to an address, in any case, and are still valid. */
+/**
+ * The newest code of each purpose that was sent to an address, in any case, and is still valid. Any number of users can
+ * ask to change to the same address: with all of their codes, a guess would be right as many times as often.
+ */
 export const codesOf = statement({
   name: 'codes_of',
-  text: `SELECT user_id AS "userId", token_hash AS "tokenHash", email, purpose, code_hash AS "codeHash" FROM email_tokens
+  text: `SELECT DISTINCT ON (purpose) user_id AS "userId", token_hash AS "tokenHash", email, purpose,
+      code_hash AS "codeHash"
+    FROM email_tokens
     WHERE lower(email COLLATE "C") = lower($1::text COLLATE "C") AND purpose = ANY ($2::text[]) AND expires_at > now()
-      AND code_hash IS NOT NULL`,
+      AND code_hash IS NOT NULL
+    ORDER BY purpose, requested_at DESC`,
   values: (email: string, accepted: readonly Purpose[]) => [email, accepted],
   row: Type.Object({ ...Found.properties, codeHash: Type.String() })
 })

@@ -5,7 +5,7 @@ import { errorMessage } from '../src/unknown.ts'
 import { ListeningConnection, type ListeningOptions } from './listening-connection.ts'
 
 /** The content of a notification: the id of the user whose sessions are invalid, or all users. */
-export type Invalidation = number | 'all'
+type Invalidation = number | 'all'
 
 interface ListenerOptions extends Omit<ListeningOptions, 'onPayload'> {
   /** sends the content of a notification through the pool */

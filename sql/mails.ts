@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { statement } from './statement.ts'
 
-export interface NewMail {
+interface NewMail {
   kind: string
   recipient: string
   userId: number | null
@@ -9,11 +9,14 @@ export interface NewMail {
   data: Record<string, string>
 }
 
-/**
- * Queues a mail, unless `limit` mails to this address, in any case, were queued within the last hour. `email-taken` is
- * not counted: it follows another mail to the address, and the limit must not tell for which addresses.
- * @param limit 0 for none
- */
+interface Limit {
+  /** 0 for none */
+  max: number
+  /** whether mails count that were not sent */
+  countsAll: boolean
+}
+
+/** Queues a mail, unless `max` of its kind to this address, in any case, were queued within the last hour. */
 export const queueMail = statement({
   name: 'queue_mail',
   text: `INSERT INTO mails (kind, recipient, user_id, data)
@@ -21,9 +24,10 @@ export const queueMail = statement({
     WHERE $5::int = 0 OR $5::int > (
       SELECT count(*) FROM mails
       WHERE lower(recipient COLLATE "C") = lower($2::text COLLATE "C") AND created_at > now() - interval '1 hour'
-        AND kind <> 'email-taken')
+        AND kind = $1::text AND (sent_at IS NOT NULL OR $6::boolean))
     RETURNING id`,
-  values: ({ kind, recipient, userId, data }: NewMail, limit: number) => [kind, recipient, userId, data, limit],
+  values: ({ kind, recipient, userId, data }: NewMail, { max, countsAll }: Limit) =>
+    [kind, recipient, userId, data, max, countsAll],
   row: Type.Object({ id: Type.String() })
 })
 
@@ -117,12 +121,15 @@ export const mailBacklog = statement({
   row: Type.Object({ count: Type.Integer(), age: Type.Integer() })
 })
 
-/** Ends the mails with a token that have yet to be sent for a user, or to one of some addresses, in any case. */
+/**
+ * Ends the mails with a token that have yet to be sent for a user, or to one of some addresses, in any case. ARRAY lets
+ * both conditions use an index; with ANY (SELECT …), every mail that is pending would be read.
+ */
 export const dropTokenMails = statement({
   name: 'drop_token_mails',
   text: `UPDATE mails SET dropped_at = now() WHERE ${PENDING}
     AND (user_id = $1::bigint
-      OR lower(recipient COLLATE "C") = ANY (SELECT lower(email COLLATE "C") FROM unnest($2::text[]) AS email))
+      OR lower(recipient COLLATE "C") = ANY (ARRAY(SELECT lower(email COLLATE "C") FROM unnest($2::text[]) AS email)))
     AND kind IN ('verification', 'password-reset', 'email-change')`,
   values: (userId: number, recipients: readonly string[]) => [userId, recipients],
   row: Type.Object({})

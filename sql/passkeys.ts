@@ -81,7 +81,7 @@ export const passkeysOf = statement({
 })
 
 /** What `credentials.data` holds of a passkey. */
-export interface PasskeyData {
+interface PasskeyData {
   id: string
   publicKey: string
   userHandle: string

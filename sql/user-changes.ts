@@ -44,7 +44,7 @@ export const replaceRoles = statement({
   row: Type.Object({})
 })
 
-/** Disables or enables a user. The trigger `end_sessions` ends the sessions of a disabled user. */
+/** Disables or enables a user. Triggers end the sessions, API keys, tokens and challenges of a disabled user. */
 export const setDisabled = statement({
   name: 'set_disabled',
   text: `UPDATE users SET disabled_at = CASE WHEN $2::boolean THEN coalesce(disabled_at, now()) END
@@ -53,7 +53,7 @@ export const setDisabled = statement({
   row: Type.Object({})
 })
 
-/** Deletes a user and, by foreign key, the user's roles and sessions. */
+/** Deletes a user and, by foreign key, everything of the user but audit events. */
 export const deleteUser = statement({
   name: 'delete_user',
   text: 'DELETE FROM users WHERE id = $1::bigint',

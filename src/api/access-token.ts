@@ -3,7 +3,7 @@ import { ApiError } from '../errors.ts'
 import { isKeyText } from '../tokens/api-key.ts'
 
 /** What a request presents: an access token or an API key, neither of them verified. */
-export type Credential = { token: string } | { key: string }
+type Credential = { token: string } | { key: string }
 
 /** A request, of Fastify or of Node. */
 interface Presenting {

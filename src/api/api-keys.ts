@@ -1,14 +1,9 @@
 import { Type } from '@sinclair/typebox'
 import { type Role, toAuthority } from '../access.ts'
-import { givenName, storedName, Time } from './fields.ts'
+import { givenName, storedName, Time, Uuid } from './fields.ts'
 import { Authorities } from './roles.ts'
 
-export const KeyId = Type.String({
-  pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$',
-  maxLength: 36,
-  description: 'the id of an API key',
-  examples: ['019ab0c4-7c00-7000-8000-000000000001']
-})
+export const KeyId = Uuid('the id of an API key')
 
 export const KeyName = givenName('nightly export')
 

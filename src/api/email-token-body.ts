@@ -9,10 +9,13 @@ export const presentedFields = {
   code: Type.Optional(SixDigits)
 }
 
+/** What a client presents to prove that a mail was read. */
+export type GivenEmailToken = { token: string } | { email: string, code: string }
+
 /** @throws ApiError VALIDATION_FAILED unless exactly one of the two is given */
 export function presentedIn (
   { token, email, code }: { token?: string, email?: string, code?: string }
-): { token: string } | { email: string, code: string } {
+): GivenEmailToken {
   if (token !== undefined && email === undefined && code === undefined) return { token }
   if (token === undefined && email !== undefined && code !== undefined) {
     return { email, code: code.replaceAll(' ', '') }

@@ -83,7 +83,7 @@ export const CreationOptions = Type.Object({
   extensions: Type.Object({ credProps: Type.Literal(true, { examples: [true] }) })
 })
 
-/** The argument of `navigator.credentials.get()`, as JSON. Without a list of passkeys, since the user is not known. */
+/** The argument of `navigator.credentials.get()`, as JSON. It lists no passkeys: the device offers those it has. */
 export const RequestOptions = Type.Object({
   challenge: Bytes(43),
   rpId: Domain,

@@ -5,14 +5,17 @@ import { ApiError } from '../errors.ts'
 /** Role names in a request, such as `user`. `toRoles` checks whether they exist. */
 const RoleName = Type.String({ maxLength: 64, description: 'the name of a role' })
 
-export const RoleList = (maxItems: number) => Type.Array(RoleName, {
-  maxItems,
-  description: `a list of at most ${maxItems} role names`,
+/** More than there are roles, so that a list with an unknown or a repeated name gets the error of that. */
+const MAX_NAMES = 16
+
+export const RoleList = Type.Array(RoleName, {
+  maxItems: MAX_NAMES,
+  description: `a list of at most ${MAX_NAMES} role names`,
   examples: [['user']]
 })
 
 /** A parameter of a query that names a role, and may be repeated. */
-export const RoleParameter = Type.Optional(Type.Union([RoleName, Type.Array(RoleName, { maxItems: 16 })], {
+export const RoleParameter = Type.Optional(Type.Union([RoleName, Type.Array(RoleName, { maxItems: MAX_NAMES })], {
   description: 'the name of a role; several mean any of them',
   examples: ['user']
 }))

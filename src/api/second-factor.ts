@@ -3,7 +3,7 @@ import { ApiError } from '../errors.ts'
 import { Assertion, type AssertionResponse } from './passkeys.ts'
 
 /** A code of an authenticator app, or a recovery code. */
-export const FactorCode = Type.String({
+const FactorCode = Type.String({
   pattern: '^[0-9A-Za-z -]{1,64}$',
   maxLength: 64,
   description: 'six digits, or a recovery code',

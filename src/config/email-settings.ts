@@ -12,7 +12,7 @@ const link = (what: string, page: string) => Type.Optional(text({
 export const emailSettings = {
   EMAIL_VERIFICATION: oneOf(['off', 'optional', 'required'], {
     description: '`optional`: users are asked by mail to verify their address. `required`: they cannot sign in before. ' +
-      'Without MAIL_URL it is `off`.',
+      'Without MAIL_URL, `optional` is `off`, and `required` prevents the start.',
     default: 'optional'
   }),
   UNVERIFIED_TTL: seconds(3600, 31536000, 604800, 'Age at which a user who has signed up with ' +

@@ -54,6 +54,6 @@ export const mailSettings = {
     description: 'Folder of templates that replace the built-in ones of the same name. See mail.md.',
     expected: 'a path'
   })),
-  MAIL_RECIPIENT_LIMIT: integer(0, 1000, 5, 'Maximum number of mails per hour to one address, of those that others ' +
-    'can cause; 0 disables the limit.')
+  MAIL_RECIPIENT_LIMIT: integer(0, 1000, 5, 'Maximum number of mails of one kind per hour to one address; 0 ' +
+    'disables the limit.')
 }

@@ -3,7 +3,7 @@ import { FormatRegistry, type SchemaOptions, Type } from '@sinclair/typebox'
 import { isStrongKey, KEY_RULE } from './key-strength.ts'
 import { isStrongSecret, SECRET_RULE } from './secret-strength.ts'
 
-// The types of settings that settings.ts and server-settings.ts are made of.
+// The types of settings that settings.ts and the files *-settings.ts are made of.
 
 FormatRegistry.Set('secret', isStrongSecret)
 FormatRegistry.Set('encryption-key', isStrongKey)

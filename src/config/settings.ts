@@ -46,13 +46,14 @@ export const settings = Type.Object({
     format: 'redis-url'
   })),
   DATA_DIR: text({
-    description: 'Folder of development mode, for the embedded PostgreSQL and the generated secret.',
+    description: 'Folder of development mode, for the embedded PostgreSQL and the generated secret, and of mails that ' +
+      'are files.',
     expected: 'a path',
     default: '.gatehouse'
   }),
   ...sessionSettings,
-  HOUSEKEEPING_INTERVAL: seconds(0, 86400, 60, 'Interval between purges of expired sessions and counters; 0 disables ' +
-    'purging.'),
+  HOUSEKEEPING_INTERVAL: seconds(0, 86400, 60, 'Interval between purges of sessions, counters and other rows ' +
+    'that have expired; 0 disables purging.'),
   AUDIT_RETENTION: integer(0, 36500, 0, 'Age at which housekeeping deletes audit events; less than 90 counts as 90, and 0 ' +
     'keeps them.', 'days'),
   PASSWORD_MIN_LENGTH: integer(1, 128, 8, 'Minimum length of a new password.', 'characters'),

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 
 /** What a challenge is for. */
 export type ChallengeType =
@@ -22,6 +22,3 @@ export const CHALLENGE_TTL: Record<ChallengeType, number> = {
 
 /** @returns 256 random bits, base64url, which WebAuthn signs as they are */
 export const newChallenge = (): string => randomBytes(32).toString('base64url')
-
-/** What is stored of a challenge. */
-export const hashChallenge = (challenge: string): string => createHash('sha256').update(challenge).digest('base64url')

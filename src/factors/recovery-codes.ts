@@ -1,4 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
+import { sha256 } from '../tokens/sha256.ts'
 
 const COUNT = 10
 const BYTES = 16
@@ -14,12 +15,8 @@ const FORM = new RegExp(`^[${ALPHABET}]{26}$`)
 export const newRecoveryCodes = (): string[] => Array.from({ length: COUNT }, () =>
   toBase32(randomBytes(BYTES)).replace(new RegExp(`.{${GROUP}}(?=.)`, 'g'), '$&-'))
 
-/**
- * What is stored of a code, whatever its case and its separators are. Its 128 random bits cannot be searched, so the
- * hash needs neither salt nor cost (NIST SP 800-63B-4 §3.1.2.2).
- */
-export const hashRecoveryCode = (code: string): string =>
-  createHash('sha256').update(normalize(code)).digest('base64url')
+/** What is stored of a code, whatever its case and its separators are. */
+export const hashRecoveryCode = (code: string): string => sha256(normalize(code))
 
 /** Whether a code has the form of a recovery code, rather than that of an authenticator app. */
 export const isRecoveryCode = (code: string): boolean => FORM.test(normalize(code))

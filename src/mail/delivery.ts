@@ -19,7 +19,7 @@ export interface ClaimedMail {
 }
 
 /** The mails in the database. Every function throws if the database fails. */
-export interface Outbox {
+interface Outbox {
   /** Claims up to `limit` mails that are due. No other process gets them for `lease` seconds. */
   claim (limit: number, lease: number): Promise<ClaimedMail[]>
   /** @returns undefined if there is nothing to send; the mail is then marked as dropped */

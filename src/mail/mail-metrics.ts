@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 
-export type MailResult = 'sent' | 'retried' | 'failed' | 'dropped'
+type MailResult = 'sent' | 'retried' | 'failed' | 'dropped'
 
 /** Metrics of mails. The backlog is that of the database, which all processes share. */
 export function createMailMetrics (registry: Registry) {

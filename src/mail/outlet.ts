@@ -11,6 +11,8 @@ export interface Prepared {
   variables: Variables
   /** in place of the address that was queued, whose spelling may differ from that of the user */
   recipient?: string
+  /** what to do before the mail is sent, once its transaction has committed */
+  beforeSend?: () => Promise<void>
 }
 
 /** Renders mails and hands them to the mail server, or writes them to files. */

@@ -13,7 +13,7 @@ export interface Content {
 export type Variables = Readonly<Record<string, unknown>>
 
 /** Renders the mail of a kind. @throws Error if there is no such kind, or a variable is missing */
-export type Render = (kind: string, variables: Variables) => Content
+type Render = (kind: string, variables: Variables) => Content
 
 type Extension = 'txt' | 'html'
 
@@ -38,7 +38,7 @@ export function loadTemplates (folder: string | undefined, common: Readonly<Reco
   const replaced = folder === undefined ? new Map<string, string>() : listTemplates(folder)
   const load = (kind: MailKind, extension: Extension) => {
     const name = `${kind}.${extension}`
-    const sample = Object.fromEntries([...kinds[kind].variables, ...Object.keys(common)].map(each => [each, each]))
+    const sample = Object.fromEntries([...kinds[kind], ...Object.keys(common)].map(each => [each, each]))
     return loadTemplate(replaced.get(name) ?? join(BUILT_IN, name), extension, sample)
   }
   const renderers = new Map<string, (values: Variables) => Content>(kindNames.map(kind => {

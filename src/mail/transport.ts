@@ -7,13 +7,13 @@ import type { MailServer } from './mail-server.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { Content } from './templates.ts'
 
-export interface Message extends Content {
+interface Message extends Content {
   /** id of the mail, which its Message-ID repeats at every attempt */
   id: string
   recipient: string
 }
 
-export interface Transport {
+interface Transport {
   /** @returns further fields for the log. @throws DeliveryError */
   send (message: Message): Promise<object>
   /** Makes the attempts in progress fail, and all later ones, if they could last. */
@@ -21,7 +21,7 @@ export interface Transport {
 }
 
 /** Milliseconds: for the connection, its greeting and STARTTLS; for a silence; for the whole attempt. */
-export const TIMEOUTS = { connection: 20_000, idle: 20_000, attempt: 60_000 }
+const TIMEOUTS = { connection: 20_000, idle: 20_000, attempt: 60_000 }
 
 // No part of a message names a file or a URL. This also holds if a bug let one in.
 const CLOSED = { disableFileAccess: true, disableUrlAccess: true }

@@ -19,7 +19,7 @@ export const SALT_AND_KEY = `\\$${BASE64}\\$${BASE64}$`
 const MIN_KEY = 16
 const MAX_KEY = 128
 
-export interface SaltAndKey {
+interface SaltAndKey {
   salt: Buffer
   key: Buffer
 }

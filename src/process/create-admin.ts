@@ -55,8 +55,8 @@ function validateNames ({ username, email }: Names): void {
 
 /**
  * Creates an admin through the sign-up route, with the admin role allowed.
- * @param options.readPassword called after the names were found to be free
- * @param options.stream destination of log lines
+ * @param readPassword called after the names were found to be free
+ * @param stream destination of log lines
  * @returns the message of the sign-up
  * @throws Error with that message, if the sign-up was rejected
  */

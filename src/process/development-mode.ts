@@ -8,7 +8,7 @@ import { errorCode, errorMessage } from '../unknown.ts'
 import { EmbeddedPostgres } from './embedded-postgres.ts'
 import { isAlive } from './is-alive.ts'
 
-export interface DevelopmentDatabase {
+interface DevelopmentDatabase {
   /** the settings that development mode generates */
   settings: Pick<Config, 'DATABASE_URL' | 'JWT_SECRET' | 'ENCRYPTION_KEYS'>
   close (): Promise<void>

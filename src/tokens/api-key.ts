@@ -54,7 +54,7 @@ const BYTES = 4
 const LETTERS = 6
 const TEXT_LENGTH = PREFIX.length + LENGTH / BYTES * LETTERS
 
-/** Random bits of a secret, in bytes. */
+/** @returns 160 random bits */
 export const newSecret = (): Buffer => randomBytes(CHECKSUM - SECRET)
 
 export const hashSecret = (secret: Buffer): Buffer => createHash('sha256').update(secret).digest()

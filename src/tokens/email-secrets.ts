@@ -1,4 +1,4 @@
-import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 
 /** What the token of a mail is for. */
 export const purposes = ['verification', 'password-reset', 'email-change', 'undo'] as const
@@ -6,7 +6,7 @@ export const purposes = ['verification', 'password-reset', 'email-change', 'undo
 export type Purpose = typeof purposes[number]
 
 /** What a mail carries: its link has the token, and a person can type the code instead. */
-export interface EmailSecret {
+interface EmailSecret {
   /** 256 bits, base64url */
   token: string
   /** six digits */
@@ -45,9 +45,6 @@ export class EmailSecrets {
     return this.#keys.some(key => timingSafeEqual(codeHash(key, userId, code), expected))
   }
 }
-
-/** What is stored of a token. It has 256 random bits, so a hash without a key cannot be searched. */
-export const hashToken = (token: string): string => createHash('sha256').update(token).digest('base64url')
 
 /** HKDF (RFC 5869) separates this key from those that sign tokens, even if they come from one secret. */
 const deriveKey = (secret: string): Buffer => Buffer.from(hkdfSync('sha256', secret, '', 'gatehouse e-mail v1', 32))

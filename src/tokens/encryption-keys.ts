@@ -17,7 +17,7 @@ interface EncryptionKey {
 }
 
 /** A decrypted secret. */
-export interface Decrypted {
+interface Decrypted {
   plain: Buffer
   /** whether a key other than the first encrypted it, so that it is to be encrypted again */
   isOutdated: boolean

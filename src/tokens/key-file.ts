@@ -5,7 +5,7 @@ import { errorCode } from '../unknown.ts'
 import { type Algorithm, MIN_RSA_BITS, parseKeys, type SigningKey } from './signing-keys.ts'
 
 /** An invalid JWT_KEYS_FILE. The message names the key and what is expected, never a key's content. */
-export class KeyFileError extends Error {
+class KeyFileError extends Error {
   constructor (file: string, faults: readonly string[]) {
     super([`Invalid keys in ${file}:`, ...faults.map(fault => `  - ${fault}`)].join('\n'))
   }

@@ -70,7 +70,7 @@ export function ringOfKeys (
 /** A token's header, unverified; undefined if there is none. */
 export function headerOf (token: string): unknown {
   try {
-    return JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString()) as unknown
+    return JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString())
   } catch {
     return undefined
   }

@@ -1,5 +1,6 @@
 import { createHmac, createSecretKey, hkdfSync, timingSafeEqual, type KeyObject } from 'node:crypto'
 import { parse, stringify } from 'uuid'
+import { type Config, refreshSecrets } from '../config/read-settings.ts'
 
 /** The claims of a refresh token: a session, and a step of its rotation. */
 export interface RefreshClaims {
@@ -10,7 +11,7 @@ export interface RefreshClaims {
 }
 
 /** A valid token that a client presented. */
-export interface PresentedToken extends RefreshClaims {
+interface PresentedToken extends RefreshClaims {
   /** the key that signed it */
   key: KeyObject
 }
@@ -19,7 +20,7 @@ export interface PresentedToken extends RefreshClaims {
  * The values of REFRESH_ROTATION. `step`: 1 if presenting a token supersedes it, 0 if presenting its successor does.
  * `lead`: the generation of the issued token, relative to the row's.
  */
-export const ROTATIONS = {
+const ROTATIONS = {
   lenient: { step: 0, lead: 1 },
   strict: { step: 1, lead: 0 },
   off: { step: 0, lead: 0 }
@@ -84,3 +85,13 @@ const deriveKey = (secret: string): KeyObject =>
 
 const mac = (token: Buffer, key: KeyObject): Buffer =>
   createHmac('sha256', key).update(token.subarray(0, MAC)).digest()
+
+/** The tokens of a service, and the rules by which it rotates them. `lead` is as in `ROTATIONS`. */
+export function rotationOf (config: Config) {
+  const { step, lead } = ROTATIONS[config.REFRESH_ROTATION]
+  return {
+    codec: new RefreshTokenCodec(...refreshSecrets(config)),
+    lead,
+    rules: { step, grace: config.REFRESH_GRACE, idle: config.REFRESH_IDLE_TTL }
+  }
+}

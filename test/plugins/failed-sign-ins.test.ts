@@ -30,6 +30,15 @@ test('an address that fails on many users is slowed, and others are not', async 
   t.equal((await signIn(service, 'alice', { from: '198.51.100.1', password: PASSWORD })).status, 200)
 })
 
+test('a burst exceeds the limit by no more than the sign-ins that are verified at once', async t => {
+  const service = await shareApp(t, settings)
+  const responses = await Promise.all(Array.from({ length: 60 }, async (_, index) =>
+    await signIn(service, `user${index}`, { from: '198.51.100.9' })))
+  const verified = responses.filter(({ status }) => status === 404).length
+  t.ok(verified >= 5 && verified <= 12, `${verified} were verified`)
+  t.equal(responses.filter(({ status }) => status === 429).length, 60 - verified)
+})
+
 test('successful sign-ins are not counted, and a user who is known there is not slowed', async t => {
   const service = await shareApp(t, settings)
   await service.signUp('alice')

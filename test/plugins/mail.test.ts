@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { buildApp } from '../../src/app.ts'
-import { configOf, createDatabase, startApp } from '../support/app.ts'
+import { configOf, createDatabase, signUpBody, startApp } from '../support/app.ts'
 import { createFolder } from '../support/folder.ts'
 import { parseMessage, response, startMailServer } from '../support/mail-server.ts'
 import { hurry, logged, MAIL_SETTINGS, notice, queue, rowsOf, settled, startMailApp } from '../support/mails.ts'
@@ -103,22 +103,30 @@ test('a preparer that fails, or forgets a variable, only delays its mail', async
   ])
 })
 
-test('mails that others can cause are limited per address, in any case of the letters', async t => {
+test('mails of one kind are limited per address, in any case of the letters', async t => {
   const server = await startMailServer(t)
   const service = await startMailApp(t, server.url, { MAIL_RECIPIENT_LIMIT: 2 })
   const { db, mail } = service.app
   mail.prepare('password-reset', async () => undefined)
   const reset = async (recipient: string) => { await mail.queue(db, { kind: 'password-reset', recipient }) }
   for (const recipient of ['a@example.com', 'A@example.com', 'a@EXAMPLE.com', 'b@example.com']) await reset(recipient)
-  await queue(service, 'a', 'a')
+  await queue(service, 'a', 'a', 'a')
   const rows = await settled(service)
   t.strictSame(rows.map(({ to, state }) => [to, state]), [
     ['a@example.com', 'dropped'], ['A@example.com', 'dropped'], ['b@example.com', 'dropped'],
     ['a@example.com', 'sent'], ['a@example.com', 'sent']
-  ], 'those that were dropped count, and notices are never discarded')
+  ], 'those that were dropped count, and kinds are counted apart')
   await service.sql('UPDATE mails SET created_at = created_at - interval \'61 min\'')
   await reset('a@example.com')
   t.equal((await settled(service)).length, 6, 'an hour later')
+})
+
+test('a mail whose code resets a counter is sent with a pool of one connection', async t => {
+  const server = await startMailServer(t)
+  const service = await startMailApp(t, server.url, { DATABASE_POOL_MAX: 1 })
+  const { status } = await service.post('/api/auth/signup', signUpBody('bob'))
+  t.equal(status, 200)
+  t.strictSame(await settled(service), [{ to: 'bob@example.com', attempts: 1, state: 'sent' }])
 })
 
 test('a limit of 0 disables it', async t => {
@@ -264,8 +272,13 @@ test('the service does not start without what mails need', async t => {
 })
 
 test('an instance that closes before it is ready sends nothing', async t => {
-  const config = configOf(await createDatabase(t), { ...MAIL_SETTINGS, MAIL_URL: 'smtp://127.0.0.1:1' })
-  const app = await buildApp(config, { write () {} })
+  const server = await startMailServer(t)
+  const url = await createDatabase(t)
+  const first = await startApp(t, { DATABASE_URL: url })
+  await first.sql(`INSERT INTO mails (kind, recipient, data)
+    VALUES ('password-changed', 'alice@example.com', '{"username": "alice"}')`)
+  const app = await buildApp(configOf(url, { ...MAIL_SETTINGS, MAIL_URL: server.url }), { write () {} })
   await app.close()
-  t.pass()
+  t.strictSame(await rowsOf(first), [{ to: 'alice@example.com', attempts: 0, state: 'queued' }])
+  t.strictSame(server.mails, [])
 })

@@ -174,10 +174,10 @@ function watch (service: TestApp, token: string) {
   }
 }
 
-/** Milliseconds: the heartbeat, plus a second. */
-const MAX_STALENESS = 2000
+/** Milliseconds: the heartbeat, plus half a second. */
+const MAX_STALENESS = 1500
 
-test('if packets are dropped, cached sessions are used for at most the heartbeat plus a second', async t => {
+test('if packets are dropped, cached sessions are used for at most the heartbeat plus half a second', async t => {
   const url = await createDatabase(t)
   const proxy = await openProxy(t, url)
   const service = await startApp(t, { DATABASE_URL: url, LISTEN_DATABASE_URL: proxy.url })

@@ -1,7 +1,7 @@
 import { insertKey } from '../../sql/api-keys.ts'
 import { type Role, roles } from '../../src/access.ts'
 import { encodeKey, hashSecret, newSecret } from '../../src/tokens/api-key.ts'
-import { newSessionId } from '../../src/tokens/session-id.ts'
+import { newId } from '../../src/tokens/ids.ts'
 import type { TestApp } from './app.ts'
 
 export interface NewKey {
@@ -11,7 +11,7 @@ export interface NewKey {
 
 /** An API key of a user, without a session of that user. */
 export async function addKey ({ app }: TestApp, userId: number, given: readonly Role[] = roles): Promise<NewKey> {
-  const [keyId, secret] = [newSessionId(), newSecret()]
+  const [keyId, secret] = [newId(), newSecret()]
   await app.db.query(insertKey({
     userId,
     keyId,

@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm'
 import pg from 'pg'
 import { test } from 'tap'
 import { encodeKey, hashSecret, newSecret } from '../../src/tokens/api-key.ts'
-import { newSessionId } from '../../src/tokens/session-id.ts'
+import { newId } from '../../src/tokens/ids.ts'
 import { createDatabase, startApp, type TestApp } from '../support/app.ts'
 import { addKey, type NewKey } from '../support/api-keys.ts'
 import { until } from '../support/wait.ts'
@@ -137,7 +137,7 @@ test('no key survives that is created while its owner is disabled', async t => {
 
 /** Keys of one user each, inserted directly. */
 async function addKeys (service: TestApp, count: number): Promise<string[]> {
-  const keys = Array.from({ length: count }, () => ({ keyId: newSessionId(), secret: newSecret() }))
+  const keys = Array.from({ length: count }, () => ({ keyId: newId(), secret: newSecret() }))
   await service.sql(`WITH added AS (
       INSERT INTO users (username, email)
       SELECT 'user-' || id, 'user-' || id || '@example.com' FROM unnest($1::uuid[]) AS id RETURNING id, username

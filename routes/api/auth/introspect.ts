@@ -1,19 +1,57 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { Static } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { perMinute } from '../../../plugins/rate-limits.ts'
 import { acceptedSession } from '../../../sql/rotation.ts'
 import type { Role } from '../../../src/access.ts'
-import { IntrospectionBody, IntrospectionResponse } from '../../../src/api/introspection.ts'
-import { type Config, refreshSecrets } from '../../../src/config/read-settings.ts'
+import { Username } from '../../../src/api/fields.ts'
+import { RoleNames } from '../../../src/api/roles.ts'
+import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError, isTokenDenial } from '../../../src/errors.ts'
 import { mustEnrol } from '../../../src/factors/policy.ts'
 import { createQuietLog } from '../../../src/telemetry/security-events.ts'
 import { isKeyText } from '../../../src/tokens/api-key.ts'
-import { RefreshTokenCodec, ROTATIONS } from '../../../src/tokens/refresh-token.ts'
+import { rotationOf } from '../../../src/tokens/refresh-token.ts'
 import { idOf } from '../../../src/tokens/session-cache.ts'
 
-type Introspection = Static<typeof IntrospectionResponse>
+// RFC 7662. `token_use` and `roles` are extensions, which its §2.2 permits.
+
+const Body = Type.Object({
+  token: Type.String({
+    minLength: 1,
+    maxLength: 16384,
+    description: 'an access token, an API key or a refresh token',
+    examples: ['eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2ln']
+  }),
+  token_type_hint: Type.Optional(Type.String({ maxLength: 64, description: 'a string, which is ignored' }))
+}, { additionalProperties: false })
+
+const uses = ['access_token', 'api_key', 'refresh_token'] as const
+
+const Seconds = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, examples: [1793966400] })
+const Name = Type.String({ maxLength: 256, examples: ['gatehouse'] })
+const UuidText = Type.String({ format: 'uuid', maxLength: 36, examples: ['019ab0c4-7c00-7000-8000-000000000001'] })
+
+const Response = Type.Object({
+  active: Type.Boolean({ description: 'If false, the response has nothing else.', examples: [true] }),
+  token_use: Type.Optional(Type.Unsafe<typeof uses[number]>({
+    type: 'string', enum: [...uses], examples: ['access_token'], description: 'Resource servers accept no refresh tokens.'
+  })),
+  token_type: Type.Optional(Type.String({
+    enum: ['Bearer'], examples: ['Bearer'], description: 'Absent for a refresh token.'
+  })),
+  sub: Type.Optional(Type.String({ pattern: '^\\d+$', maxLength: 16, examples: ['1'] })),
+  username: Type.Optional(Username),
+  roles: Type.Optional(RoleNames),
+  iss: Type.Optional(Name),
+  aud: Type.Optional(Type.Union([Name, Type.Array(Name, { maxItems: 100 })])),
+  exp: Type.Optional(Seconds),
+  iat: Type.Optional(Seconds),
+  jti: Type.Optional({ ...UuidText, description: 'The id of an access token or of an API key.' }),
+  sid: Type.Optional(UuidText)
+})
+
+type Introspection = Static<typeof Response>
 
 const INACTIVE: Introspection = { active: false }
 
@@ -29,9 +67,7 @@ const bearer = (roles: readonly Role[]) => ({ token_type: 'Bearer', roles: [...r
 /** Token introspection (RFC 7662), for services that do not verify access tokens themselves. */
 export default (async (fastify, { config }) => {
   const { accessTokens, apiKeys, sessionCache } = fastify
-  const codec = new RefreshTokenCodec(...refreshSecrets(config))
-  const { step } = ROTATIONS[config.REFRESH_ROTATION]
-  const rules = { step, grace: config.REFRESH_GRACE, idle: config.REFRESH_IDLE_TTL }
+  const { codec, rules } = rotationOf(config)
   const logQuietly = createQuietLog()
 
   async function introspectKey (text: string): Promise<Introspection> {
@@ -95,8 +131,8 @@ export default (async (fastify, { config }) => {
     schema: {
       summary: 'Tells a service whether a token is valid, and whose it is (RFC 7662).',
       description: 'The caller is an API key with one of INTROSPECTION_ROLES.',
-      body: IntrospectionBody,
-      response: { 200: IntrospectionResponse }
+      body: Body,
+      response: { 200: Response }
     },
     onRequest: async request => {
       const { userId, roles } = request.anyCaller

@@ -2,15 +2,14 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { perMinute } from '../../../plugins/rate-limits.ts'
 import { Assertion, RequestOptions } from '../../../src/api/passkeys.ts'
-import { SignedIn, toSignedIn } from '../../../src/api/signed-in.ts'
+import { requireActive, SignedIn, toSignedIn } from '../../../src/api/signed-in.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
 import { logSecurityEvent } from '../../../src/telemetry/security-events.ts'
 
 /** Sign-in without a username and a password. */
 export default (async (fastify, { config }) => {
-  const { mail, passkeys, sessions } = fastify
-  const isRequired = mail.isConfigured && config.EMAIL_VERIFICATION === 'required'
+  const { passkeys, sessions } = fastify
 
   fastify.post('/signin/passkey/options', {
     config: { access: 'public', errors: ['NOT_CONFIGURED'], rateLimit: perMinute(config.RATE_LIMIT_SIGNIN) },
@@ -25,7 +24,8 @@ export default (async (fastify, { config }) => {
       access: 'public',
       action: 'sign_in',
       errors: [
-        'SECOND_FACTOR_INVALID', 'CHALLENGE_INVALID', 'ACCOUNT_DISABLED', 'EMAIL_NOT_VERIFIED', 'NOT_CONFIGURED', 'TOO_MANY_REQUESTS'
+        'SECOND_FACTOR_INVALID', 'CHALLENGE_INVALID', 'ACCOUNT_DISABLED', 'EMAIL_NOT_VERIFIED', 'NOT_CONFIGURED', 'TOO_MANY_REQUESTS',
+        'BUSY'
       ],
       rateLimit: perMinute(config.RATE_LIMIT_SIGNIN)
     },
@@ -37,11 +37,7 @@ export default (async (fastify, { config }) => {
     }
   }, async request => {
     const { user, verified } = await passkeys.verifySignIn(request.body.response, request)
-    if (user.disabled) {
-      logSecurityEvent(request, 'authn_login_fail', { userId: user.id, reason: 'disabled' })
-      throw new ApiError('ACCOUNT_DISABLED')
-    }
-    if (isRequired && !user.emailVerified) throw new ApiError('EMAIL_NOT_VERIFIED')
+    requireActive(user, request, config)
     const opened = await sessions.open(verified, ['hwk', 'mfa'], request)
     // The passkey was removed, or the user disabled, since it was verified.
     if (!opened) throw new ApiError('SECOND_FACTOR_INVALID')

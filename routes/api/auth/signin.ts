@@ -5,7 +5,7 @@ import { perMinute } from '../../../plugins/rate-limits.ts'
 import { credentialsByUsername, passwordOf, rehashPassword } from '../../../sql/credentials.ts'
 import { clientNetwork } from '../../../src/api/client-address.ts'
 import { GivenPassword, GivenUsername } from '../../../src/api/fields.ts'
-import { SignedIn, toSignedIn } from '../../../src/api/signed-in.ts'
+import { requireActive, SignedIn, toSignedIn } from '../../../src/api/signed-in.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
 import { logSecurityEvent } from '../../../src/telemetry/security-events.ts'
@@ -13,8 +13,7 @@ import { logSecurityEvent } from '../../../src/telemetry/security-events.ts'
 const Body = Type.Object({ username: GivenUsername, password: GivenPassword }, { additionalProperties: false })
 
 export default (async (fastify, { config }) => {
-  const { mail, passwords, secondFactors, sessions } = fastify
-  const isRequired = mail.isConfigured && config.EMAIL_VERIFICATION === 'required'
+  const { passwords, secondFactors, sessions } = fastify
 
   /** The user with this username and password. @throws ApiError */
   async function verifyCredentials (request: FastifyRequest, username: string, password: string) {
@@ -31,11 +30,7 @@ export default (async (fastify, { config }) => {
     if (!matches && user?.hasSecondFactor) await fastify.countCodeFailure(user.email)
     if (!user) throw new ApiError('USER_NOT_FOUND')
     if (!matches || !stored) throw new ApiError('PASSWORD_INVALID')
-    if (user.disabled) {
-      logSecurityEvent(request, 'authn_login_fail', { userId: user.id, reason: 'disabled' })
-      throw new ApiError('ACCOUNT_DISABLED')
-    }
-    if (isRequired && !user.emailVerified) throw new ApiError('EMAIL_NOT_VERIFIED')
+    requireActive(user, request, config)
     const rehashed = await passwords.rehash(stored.hash, password, network)
     if (rehashed) await request.db.query(rehashPassword(stored, rehashed))
     if (user.hasSecondFactor) throw await secondFactors.required('sign-in', user, request, stored)

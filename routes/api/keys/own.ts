@@ -38,7 +38,7 @@ export default (async (fastify, { config }) => {
       description: 'Without `roles`, the key has those of the caller. It never has a role that its owner has lost.',
       body: Type.Object({
         name: KeyName,
-        roles: Type.Optional(RoleList(16)),
+        roles: Type.Optional(RoleList),
         expiresAt: Type.Optional(Expiry)
       }, { additionalProperties: false }),
       response: { 201: Type.Object({ ...ApiKeyResponse.properties, key: KeyText }) }

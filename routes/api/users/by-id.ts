@@ -30,7 +30,7 @@ export default (async fastify => {
     schema: {
       summary: 'Gives a user exactly these roles.',
       params,
-      body: Type.Object({ roles: RoleList(16) }, { additionalProperties: false }),
+      body: Type.Object({ roles: RoleList }, { additionalProperties: false }),
       response: { 200: UserResponse }
     }
   }, async request =>

@@ -9,8 +9,8 @@ import { RecoveryCodes } from '../../../src/api/recovery-codes.ts'
 import type { Config } from '../../../src/config/read-settings.ts'
 import { ApiError } from '../../../src/errors.ts'
 import { authenticatorName } from '../../../src/factors/authenticator-names.ts'
-import { hashChallenge } from '../../../src/factors/challenge.ts'
 import { challengeOf, verifyRegistration } from '../../../src/factors/webauthn.ts'
+import { sha256 } from '../../../src/tokens/sha256.ts'
 
 const renamed = { message: 'The passkey was renamed.' }
 const removed = { message: 'The passkey was removed.' }
@@ -88,7 +88,7 @@ export default (async (fastify, { config }) => {
     const { credentialId: id, ...added } = await factorChanges.add({
       factor: `a passkey (${name})`,
       amr: ['hwk', 'mfa'],
-      challenge: { hash: hashChallenge(challenge), type: 'passkey-registration', invalid: 'CHALLENGE_INVALID' },
+      challenge: { hash: sha256(challenge), type: 'passkey-registration', invalid: 'CHALLENGE_INVALID' },
       async insert (transaction, { userHandle = '' }) {
         // Checked again: several registrations may have begun before the last place was taken.
         const { length } = await transaction.query(passkeysOf(userId))

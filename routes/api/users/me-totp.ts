@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { perMinute } from '../../../plugins/rate-limits.ts'
 import { insertChallenge, pendingTotp } from '../../../sql/challenges.ts'
-import { deleteTotp, factorsOf, insertTotp } from '../../../sql/second-factors.ts'
+import { deleteTotp, insertTotp } from '../../../sql/second-factors.ts'
 import { userById } from '../../../sql/users.ts'
 import { AccessToken, Message, SixDigits } from '../../../src/api/fields.ts'
 import { RecoveryCodes } from '../../../src/api/recovery-codes.ts'
@@ -15,29 +15,10 @@ const removed = { message: 'The authenticator app was removed.' }
 
 const APP = 'an authenticator app'
 
-const NONE = { totp: false, passkeys: 0, recoveryCodes: 0 }
-
 /** The caller's authenticator app. */
 export default (async (fastify, { config }) => {
   const { factorChanges } = fastify
   const rateLimit = perMinute(config.RATE_LIMIT_SIGNIN)
-
-  fastify.get('/me/factors', {
-    config: { access: 'signed-in', enrolment: true },
-    schema: {
-      summary: 'Returns which second factors the caller has.',
-      response: {
-        200: Type.Object({
-          totp: Type.Boolean({ examples: [true] }),
-          passkeys: Type.Integer({ minimum: 0, maximum: config.MAX_PASSKEYS, examples: [1] }),
-          recoveryCodes: Type.Integer({ minimum: 0, maximum: 10, examples: [10], description: 'the number of codes left' })
-        })
-      }
-    }
-  }, async request => {
-    const [factors = NONE] = await request.db.query(factorsOf(request.caller.userId))
-    return factors
-  })
 
   fastify.post('/me/totp', {
     config: { access: 'signed-in', freshness: true, enrolment: true, errors: ['NOT_CONFIGURED'], rateLimit },

@@ -1,12 +1,10 @@
-import { createHash } from 'node:crypto'
 import { test } from 'tap'
-import { CHALLENGE_TTL, hashChallenge, newChallenge } from '../../../src/factors/challenge.ts'
+import { CHALLENGE_TTL, newChallenge } from '../../../src/factors/challenge.ts'
 
-test('a challenge has 256 random bits, and its hash is what is stored', t => {
+test('a challenge has 256 random bits', t => {
   const challenges = Array.from({ length: 100 }, newChallenge)
   t.equal(new Set(challenges).size, 100)
   for (const challenge of challenges) t.equal(Buffer.from(challenge, 'base64url').length, 32)
-  t.equal(hashChallenge('abc'), createHash('sha256').update('abc').digest('base64url'))
   t.end()
 })
 

@@ -23,7 +23,7 @@ test('every kind has a text part, an HTML part and a subject', async t => {
   for (const kind of kindNames) {
     const { subject, text, html } = render(kind, VARIABLES)
     t.match(subject, /^[A-Z][^<>]+ Shop & Co( was (changed|reset|changed back)| were removed)?$/, kind)
-    const names: readonly string[] = kinds[kind].variables
+    const names: readonly string[] = kinds[kind]
     t.equal(text.includes(`\n${VARIABLES.link}\n`), names.includes('link'), `${kind} has a link on a line of its own`)
     t.equal(html.includes('href="https://auth.example.com/verify#a&amp;b"'), names.includes('link'))
     for (const part of [text, html]) t.equal(part.includes('012345'), names.includes('code'))

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'tap'
 import { decodeKey, encodeKey, hashSecret, hasSecret, newSecret } from '../../../src/tokens/api-key.ts'
 import { crc32 } from '../../../src/tokens/crc32.ts'
-import { newSessionId } from '../../../src/tokens/session-id.ts'
+import { newId } from '../../../src/tokens/ids.ts'
 
 const LETTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
-const newKey = () => ({ keyId: newSessionId(), secret: newSecret() })
+const newKey = () => ({ keyId: newId(), secret: newSecret() })
 
 test('a key is decoded to what was encoded', async t => {
   for (let i = 0; i < 1000; i++) {

@@ -155,7 +155,7 @@ test('mails about nobody, and links that are void, are not sent', async t => {
   t.strictSame(box.server.mails, [])
 
   const { app, sql } = await startApp(t)
-  await app.mailUndo(app.db, { id: 1, email: 'alice@example.com' })
+  await app.mailUndo(app.db, { id: 1, email: 'alice@example.com', emailVerified: true })
   t.strictSame(await sql('SELECT FROM email_tokens'), [], 'without mail there is no link')
 })
 
@@ -319,6 +319,34 @@ test('requests for mails to an address do not keep its owner from the mail of th
   t.equal((await box.letter('bob@example.com')).subject, 'Confirm your e-mail address for gatehouse')
 })
 
+test('requests for one kind of mail do not keep a user from the others, nor from one that an admin asks for', async t => {
+  const box = await openMailbox(t, { MAIL_RECIPIENT_LIMIT: 2 })
+  await signUpVerified(box, 'alice')
+  await signUpVerified(box, 'ada', ['admin'])
+  for (let i = 0; i < 3; i++) await box.post('/api/auth/email/verification', { email: 'alice@example.com' })
+  for (let i = 0; i < 3; i++) {
+    await box.post('/api/auth/password/forgot', { email: 'alice@example.com' })
+    await box.settled()
+  }
+  const resets = () => box.lettersTo('alice@example.com').filter(({ fields }) => fields['purpose'] === 'password-reset').length
+  t.equal(resets(), 2)
+  const { accessToken } = await box.signIn('ada')
+  t.equal((await box.as(accessToken, 'POST', '/api/users/1/password-reset')).status, 202)
+  await box.settled()
+  t.equal(resets(), 3)
+})
+
+test('whoever signs up with the address of somebody else again and again cannot flood it', async t => {
+  const box = await openMailbox(t, { MAIL_RECIPIENT_LIMIT: 2 })
+  for (let i = 0; i < 4; i++) {
+    await box.post('/api/auth/signup', signUpBody('bob'))
+    await box.settled()
+    const { accessToken } = await box.signIn('bob')
+    t.equal((await box.as(accessToken, 'DELETE', '/api/users/me', { password: PASSWORD })).status, 200)
+  }
+  t.equal(box.lettersTo('bob@example.com').length, 2)
+})
+
 test('a taken address gets the same response, and its owner is told', async t => {
   const box = await openMailbox(t)
   await signUpVerified(box, 'alice')
@@ -329,6 +357,22 @@ test('a taken address gets the same response, and its owner is told', async t =>
   t.strictSame([taken.status, taken.body], [free.status, free.body])
   t.equal((await box.letter('alice@example.com')).subject, 'Your e-mail address is already in use for gatehouse')
   t.equal(box.lettersTo('alice@example.com')[0]?.token, '')
+})
+
+test('of several users who ask for the same address, the code of the last one is valid, and the link of each', async t => {
+  const box = await openMailbox(t)
+  const tokens = []
+  for (const name of ['alice', 'eve']) {
+    await signUpVerified(box, name)
+    const { accessToken } = await box.signIn(name)
+    await changeTo(box, accessToken, 'new@example.com')
+    tokens.push({ accessToken, ...await box.letter('new@example.com', tokens.length + 1) })
+  }
+  const [alice, eve] = tokens
+  const byCode = { email: 'new@example.com', code: alice?.code, password: PASSWORD }
+  t.match((await verify(box, byCode)).body, { code: 'CODE_INVALID' })
+  t.match((await verify(box, { ...byCode, code: eve?.code, password: 'wrong' })).body, { code: 'PASSWORD_INVALID' })
+  t.strictSame((await verify(box, { token: alice?.token }, alice?.accessToken)).body, VERIFIED)
 })
 
 test('an address that is taken before the change is confirmed is rejected', async t => {
@@ -429,7 +473,7 @@ test('EMAIL_VERIFICATION=off asks nobody to verify an address', async t => {
 })
 
 test('without MAIL_URL the routes say which setting is missing, and nothing is required', async t => {
-  const service = await startApp(t, { EMAIL_VERIFICATION: 'required' })
+  const service = await startApp(t)
   await service.signUp('ada', ['admin'])
   const { accessToken } = await service.signIn('ada')
   for (const response of [

@@ -54,6 +54,20 @@ test('a code of the app completes the sign-in, with amr pwd, otp and mfa', async
   t.equal((await service.as(accessToken, 'GET', '/api/test/user')).status, 200)
 })
 
+test('wrong codes from an unknown network count as failed sign-ins over all users', async t => {
+  const service = await shareApp(t, { ...FACTOR_SETTINGS, TRUST_PROXY: ['loopback'], RATE_LIMIT_SIGNIN_FAILURES: 2 })
+  const headers = { 'x-forwarded-for': '198.51.100.7' }
+  const wrong = async (name: string) => {
+    await signUpWithTotp(service, name)
+    return await service.post('/api/auth/signin/second-factor', { challenge: await challengeOf(service, name), code: '000000' }, headers)
+  }
+  for (const name of ['ada', 'bob']) {
+    const { status, body } = await wrong(name)
+    t.strictSame([status, body], [401, INVALID])
+  }
+  t.match(await wrong('eve'), { status: 429, body: { code: 'TOO_MANY_REQUESTS' } })
+})
+
 test('a passkey that signs the challenge completes the sign-in', async t => {
   const service = await shareApp(t, FACTOR_SETTINGS)
   const { authenticator } = await signUpWithPasskey(service, 'ada')
