@@ -4961,7 +4961,9 @@ export interface operations {
                 };
             };
             /**
-             * @description DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
+             * @description BUSY: Too many passwords are being verified. Please try again.
+             *
+             *     DATABASE_UNAVAILABLE: The database is unavailable. Please try again.
              *
              *     DEADLINE_EXCEEDED: The request took too long. Please try again.
              */
@@ -4979,7 +4981,7 @@ export interface operations {
                     "application/json": {
                         message: string;
                         /** @enum {string} */
-                        code: "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
+                        code: "BUSY" | "DATABASE_UNAVAILABLE" | "DEADLINE_EXCEEDED";
                     };
                 };
             };
