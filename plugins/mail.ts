@@ -14,15 +14,15 @@ import { Sender } from '../src/mail/sender.ts'
 export interface NewMail {
   kind: MailKind
   recipient: string
-  /** whose deletion also deletes the mail */
+  /** whose deletion drops the mail, if it has yet to be sent */
   userId?: number
   /** the variables of the templates, or what the preparer needs; never a secret */
   data?: Record<string, string>
   /**
-   * which mails of the kind to the recipient count for MAIL_RECIPIENT_LIMIT; `all` unless given, also those that were
-   * dropped because there was nobody to send them to
+   * which earlier mails of the kind to the recipient count against it, for MAIL_RECIPIENT_LIMIT: all unless given, or
+   * those that were not dropped
    */
-  counted?: 'all' | 'sent' | 'none'
+  counted?: 'all' | 'kept' | 'none'
 }
 
 /**

@@ -12,7 +12,7 @@ interface NewMail {
 interface Limit {
   /** 0 for none */
   max: number
-  /** whether mails count that were not sent */
+  /** whether mails count that were dropped */
   countsAll: boolean
 }
 
@@ -24,7 +24,7 @@ export const queueMail = statement({
     WHERE $5::int = 0 OR $5::int > (
       SELECT count(*) FROM mails
       WHERE lower(recipient COLLATE "C") = lower($2::text COLLATE "C") AND created_at > now() - interval '1 hour'
-        AND kind = $1::text AND (sent_at IS NOT NULL OR $6::boolean))
+        AND kind = $1::text AND (dropped_at IS NULL OR $6::boolean))
     RETURNING id`,
   values: ({ kind, recipient, userId, data }: NewMail, { max, countsAll }: Limit) =>
     [kind, recipient, userId, data, max, countsAll],

@@ -53,7 +53,7 @@ export const setDisabled = statement({
   row: Type.Object({})
 })
 
-/** Deletes a user and, by foreign key, everything of the user but audit events. */
+/** Deletes a user and, by foreign key, everything of the user but audit events and mails, which a trigger drops. */
 export const deleteUser = statement({
   name: 'delete_user',
   text: 'DELETE FROM users WHERE id = $1::bigint',

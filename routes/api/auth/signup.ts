@@ -60,7 +60,7 @@ export default (async (fastify, { config }) => {
       const rows = await transaction.query(insert)
       if (isVerifying) {
         // Those that others have asked for were dropped, since there was no user. They must not keep the user out.
-        await mail.queue(transaction, { kind: 'verification', recipient: user.email, counted: 'sent' })
+        await mail.queue(transaction, { kind: 'verification', recipient: user.email, counted: 'kept' })
       }
       return rows
     })
