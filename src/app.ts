@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import autoload from '@fastify/autoload'
 import Fastify, { type FastifyInstance } from 'fastify'
-import pino from 'pino'
 import { sendConnectionError, sendError } from '../plugins/error-handler.ts'
 import type { Config } from './config/read-settings.ts'
 import { logOptions, type LogStream } from './telemetry/log-options.ts'
+import { createLogStream } from './telemetry/log-stream.ts'
 import { RequestDurations } from './telemetry/request-durations.ts'
 
 /**
@@ -15,7 +15,7 @@ import { RequestDurations } from './telemetry/request-durations.ts'
 export async function buildApp (config: Config, stream?: LogStream): Promise<FastifyInstance> {
   const requestDurations = new RequestDurations()
   const app = Fastify({
-    logger: { ...logOptions(config), stream: stream ?? pino.destination(1) },
+    logger: { ...logOptions(config), stream: stream ?? createLogStream() },
     logController: requestDurations,
     // Never `true`: a client could then claim any address and evade the limits.
     trustProxy: config.TRUST_PROXY.length > 0 && config.TRUST_PROXY,

@@ -1,7 +1,6 @@
 #!/usr/bin/env -S node --enable-source-maps
 import cluster from 'node:cluster'
 import closeWithGrace from 'close-with-grace'
-import pino from 'pino'
 import { misspeltSettings } from './config/misspelt.ts'
 import { readSettings } from './config/read-settings.ts'
 import { riskySettings } from './config/risky-settings.ts'
@@ -10,6 +9,7 @@ import { runCommand } from './process/commands.ts'
 import { Service } from './process/service.ts'
 import { prettyStream, printAddresses, watchTerminal } from './process/terminal.ts'
 import { CLOSE, RELOAD } from './process/workers.ts'
+import { createLogStream } from './telemetry/log-stream.ts'
 import { errorCode, errorMessage } from './unknown.ts'
 
 // The process entry: only this file reads the environment, the arguments and signals.
@@ -22,7 +22,7 @@ const printError = (error: unknown): void => { console.error(errorMessage(error)
 /** Reads the settings and handles signals. @returns a function that starts the service */
 async function prepare (): Promise<() => Promise<void>> {
   const settings = readSettings(process.env)
-  const service = new Service(settings, process.stdout.isTTY ? await prettyStream() : pino.destination(1))
+  const service = new Service(settings, process.stdout.isTTY ? await prettyStream() : createLogStream())
   // Handled below. In a worker a second SIGINT or SIGTERM must not force the exit: the process group and the primary
   // both close it.
   const own = cluster.isWorker ? ['SIGHUP', 'SIGINT', 'SIGTERM'] as const : ['SIGHUP'] as const
