@@ -22,6 +22,8 @@ export default fp<{ config: Config }>(async function redis (fastify, { config })
       connectionName: 'gatehouse',
       connectTimeout: config.DATABASE_CONNECT_TIMEOUT * 1000,
       commandTimeout: config.DATABASE_QUERY_TIMEOUT * 1000,
+      // Reconnects if packets are silently dropped, which the timeout above only notices for each command.
+      socketTimeout: config.DATABASE_QUERY_TIMEOUT * 1000 + 500,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0
     })

@@ -5,6 +5,7 @@ import { property } from '../../src/unknown.ts'
 import { createDatabase, PASSWORD, startApp, type TestApp } from '../support/app.ts'
 import { createFolder } from '../support/folder.ts'
 import { freePort } from '../support/port.ts'
+import { openProxy } from '../support/proxy.ts'
 import { until } from '../support/wait.ts'
 
 // With a real Redis (Debian: redis-server). The other tests need none.
@@ -43,6 +44,16 @@ test('with REDIS_URL two instances count failed sign-ins in Redis, and none in P
   t.strictSame([status, retryAfter], [429, '1'])
   await until('the end of the delay', async () => (await signIn(services[0], PASSWORD)).status === 200, 5000)
   t.strictSame(await services[0].sql('SELECT FROM rate_limits'), [])
+})
+
+test('a connection to Redis whose packets are dropped is replaced', async t => {
+  const { url } = await startRedis(t, await freePort())
+  const proxy = await openProxy(t, url)
+  const service = await startApp(t, { REDIS_URL: proxy.url, DATABASE_QUERY_TIMEOUT: 1 })
+  await service.signUp('alice')
+  proxy.freeze()
+  t.equal((await signIn(service, PASSWORD)).status, 503)
+  await until('the loss', () => service.logs.some(({ msg }) => msg.startsWith('Redis: Socket timeout')), 10_000)
 })
 
 test('with REDIS_URL requests are counted there', async t => {

@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, lstatSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
@@ -41,4 +41,15 @@ test('the draft of an interrupted attempt does not get in the way', async t => {
 test('a folder that does not exist is an error', async t => {
   const folder = await createFolder(t)
   t.throws(() => writeSecretFile(join(folder, 'none', 'secret'), 'the text'), { code: 'ENOENT' })
+})
+
+test('a link stays a link, and the file that it leads to is replaced', async t => {
+  const folder = await createFolder(t)
+  const [file, link] = [join(folder, 'secret'), join(folder, 'link')]
+  writeFileSync(file, 'the old text')
+  symlinkSync(file, link)
+  writeSecretFile(link, 'the text')
+  t.equal(readFileSync(file, 'utf8'), 'the text')
+  t.equal(lstatSync(link).isSymbolicLink(), true)
+  t.strictSame((await readdir(folder)).sort(), ['link', 'secret'])
 })
