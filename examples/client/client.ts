@@ -24,17 +24,25 @@ export function connect (baseUrl: string) {
     return data
   }
 
+  // Sending a request uses up its body, so a copy is kept until the response arrives.
+  const copies = new Map<string, Request>()
+
   const authorize: Middleware = {
-    onRequest ({ request }) {
+    onRequest ({ request, id }) {
       if (tokens) request.headers.set('authorization', `Bearer ${tokens.accessToken}`)
+      copies.set(id, request.clone())
     },
-    async onResponse ({ request, response }) {
-      if (response.status !== 401) return
+    onError ({ id }) {
+      copies.delete(id)
+    },
+    async onResponse ({ id, response }) {
+      const again = copies.get(id)
+      copies.delete(id)
+      if (response.status !== 401 || !again) return
       const { code } = await response.clone().json()
       if (code !== 'ACCESS_TOKEN_EXPIRED') return
       const fresh = await refresh()
       if (!fresh) return
-      const again = new Request(request)
       again.headers.set('authorization', `Bearer ${fresh.accessToken}`)
       return await fetch(again)
     }

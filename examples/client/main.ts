@@ -27,6 +27,9 @@ if (process.argv.includes('--wait')) {
   await new Promise(resolve => setTimeout(resolve, 1500))
 }
 
+const session = await gatehouse.POST('/api/auth/reauthenticate', { body: { password: PASSWORD } })
+console.log(session.response.status, session.error?.code ?? 'signed in again')
+
 const allowed = await gatehouse.GET('/api/test/user', { parseAs: 'text' })
 console.log(allowed.response.status, allowed.data)
 const denied = await gatehouse.GET('/api/test/admin', { parseAs: 'text' })

@@ -23,6 +23,7 @@ test('the example client compiles, signs in, refreshes and prints errors', async
   t.equal(ran.code, 0)
   t.strictSame(ran.stdout.split('\n'), [
     'waiting for the access token to expire',
+    '200 signed in again',
     '200 User Content.',
     '403 { message: \'Require Admin Role!\', code: \'ADMIN_REQUIRED\' }',
     'alice [ \'ROLE_USER\' ]',

@@ -60,7 +60,7 @@ async function startEtcd (t: Test, folder: string, ports: Ports): Promise<void> 
 async function startHaproxy (t: Test, folder: string, ports: Ports): Promise<void> {
   const conf = await deployed('haproxy.cfg', [
     ['bind :8080', `bind ${network}1:${ports.service}`],
-    ['bind :5432', `bind ${network}1:${ports.postgres}`],
+    ['bind 10.0.0.1:5432', `bind ${network}1:${ports.postgres}`],
     [':8080', `:${ports.service}`],
     [/:5432$/gm, `:${ports.postgres}`],
     ['port 8008', `port ${ports.patroni}`],

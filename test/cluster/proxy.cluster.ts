@@ -16,7 +16,7 @@ async function startHaproxy (t: Test, folder: string, instance: URL) {
   const certificate = await writeFor(join(folder, 'tls.pem'), await run(['cat', 'tls.crt', 'tls.key'], folder))
   const conf = await deployed('haproxy.cfg', [
     [/^ {2}bind :8080$/gm, `  bind 127.0.0.1:${http}\n  bind 127.0.0.1:${https} ssl crt ${certificate} alpn h2,http/1.1`],
-    ['bind :5432', `bind 127.0.0.1:${database}`],
+    ['bind 10.0.0.1:5432', `bind 127.0.0.1:${database}`],
     ['10.0.0.11:8080', instance.host],
     // There are no others.
     [/^ {2}server (gatehouse[23]|postgres\d) .*\n/gm, '']
