@@ -28,7 +28,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     /**
      * Finds the token that a mail carried, without using it. A try of a code is counted.
-     * @throws ApiError TOKEN_INVALID, CODE_INVALID or TOO_MANY_REQUESTS
+     * @throws ApiError TOKEN_INVALID, CODE_INVALID, TOO_MANY_REQUESTS or BUSY
      */
     presentEmailToken (
       presented: GivenEmailToken, accepted: readonly Purpose[], request: FastifyRequest
@@ -71,9 +71,13 @@ export default fp<{ config: Config }>(async function emailTokens (fastify, { con
     return stored && {
       recipient: email,
       variables: { username, link, code },
-      // Outside the transaction, whose connection would wait for another one. At each attempt, since the one before may
-      // have failed here; the tries of a day are limited anyway.
-      beforeSend: async () => { await codeTries.reset(email) }
+      // Outside the transaction, whose connection would wait for another one. At each attempt, since an earlier one may
+      // have failed here; the tries of a day are limited anyway. The link works without.
+      beforeSend: async () => {
+        await codeTries.reset(email).catch((error: unknown) => {
+          fastify.log.warn({ err: error, mail: mailId }, 'the tries of a code were not reset')
+        })
+      }
     }
   }
 

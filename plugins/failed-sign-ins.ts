@@ -26,7 +26,8 @@ const MINUTE = 60
 
 /**
  * Maximum number of sign-ins from one network that this process verifies at once; further ones are queued. Failures are
- * counted after the verification, so a burst can exceed the limit by this number.
+ * counted after the verification, so a burst can exceed the limit by this number. The site of an IPv6 network has as
+ * many times more as of failures.
  */
 const CONCURRENCY = 8
 
@@ -41,7 +42,8 @@ export default fp<{ config: Config }>(async function failedSignIns (fastify, { c
   const max = config.RATE_LIMIT_SIGNIN_FAILURES
   /** Networks beyond their limit, and when their count restarts, in milliseconds since the Unix epoch. */
   const blocked = new LRUCache<string, number>({ max: 10_000, ttl: MINUTE * 1000 })
-  const queues = new RequestQueues(CONCURRENCY, config.DATABASE_CONNECT_TIMEOUT)
+  const ofNetworks = new RequestQueues(CONCURRENCY, config.DATABASE_CONNECT_TIMEOUT)
+  const ofSites = new RequestQueues(CONCURRENCY * SITE_SHARE, config.DATABASE_CONNECT_TIMEOUT)
 
   /** The networks that a client's failures are counted for, with their limits: its own and, with IPv6, the site's. */
   function limitsOf (network: string): Array<[network: string, limit: number]> {
@@ -70,6 +72,9 @@ export default fp<{ config: Config }>(async function failedSignIns (fastify, { c
   fastify.decorate('limitFailedSignIns', async (request, verify) => {
     if (max === 0) return await verify()
     const network = clientNetwork(request)
-    return await queues.run(siteOf(network) ?? network, async () => await attempt(limitsOf(network), request, verify))
+    const site = siteOf(network)
+    const run = async () => await attempt(limitsOf(network), request, verify)
+    // First that of the network, so that one network cannot fill the queue of its site.
+    return await ofNetworks.run(network, site === undefined ? run : async () => await ofSites.run(site, run))
   })
 }, { name: 'failed-sign-ins', fastify: '5.x', dependencies: ['counters'] })

@@ -9,7 +9,7 @@ import type { Config } from '../src/config/read-settings.ts'
 /** Rows per statement: few enough that no request waits noticeably for their locks. */
 const BATCH = 500
 
-/** Deleting a user also deletes the rows of eight tables that refer to it, and a sign-up with the same name waits. */
+/** Deleting a user also deletes the rows of seven tables that refer to it, and a sign-up with the same name waits. */
 const USERS = 50
 
 /** Milliseconds between two statements, so that requests take precedence. */

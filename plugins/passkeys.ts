@@ -45,7 +45,7 @@ export interface Passkeys {
   ): Promise<VerifiedFactor | undefined>
   /**
    * Verifies the passkey of a sign-in, and uses the challenge.
-   * @throws ApiError SECOND_FACTOR_INVALID, CHALLENGE_INVALID or TOO_MANY_REQUESTS
+   * @throws ApiError SECOND_FACTOR_INVALID, CHALLENGE_INVALID, TOO_MANY_REQUESTS or BUSY
    */
   verifySignIn (
     assertion: AssertionResponse, request: FastifyRequest

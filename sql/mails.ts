@@ -69,7 +69,7 @@ export const claimMails = statement({
   })
 })
 
-/** Locks a claimed mail. Returns no row if it was deleted, or claimed again because the lease had ended. */
+/** Locks a claimed mail. Returns no row if it was dropped, or claimed again because the lease had ended. */
 export const lockMail = statement({
   name: 'lock_mail',
   text: `SELECT id FROM mails WHERE id = $1::uuid AND attempts = $2::int AND ${PENDING} FOR NO KEY UPDATE`,
@@ -77,10 +77,14 @@ export const lockMail = statement({
   row: Type.Object({ id: Type.String() })
 })
 
-/** Also after the lease has ended: what was sent must not be sent again. */
+/**
+ * Also after the lease has ended: what was sent must not be sent again. A mail that was dropped while it was being sent
+ * counts as sent.
+ */
 export const markMailSent = statement({
   name: 'mark_mail_sent',
-  text: `UPDATE mails SET sent_at = now() WHERE id = $1::uuid AND ${PENDING}`,
+  text: `UPDATE mails SET sent_at = now(), dropped_at = NULL
+    WHERE id = $1::uuid AND sent_at IS NULL AND failed_at IS NULL`,
   values: ({ id }: Claimed) => [id],
   row: Type.Object({})
 })

@@ -39,6 +39,23 @@ test('a burst exceeds the limit by no more than the sign-ins that are verified a
   t.equal(responses.filter(({ status }) => status === 429).length, 60 - verified)
 })
 
+test('a network that fills its queue leaves room for others of its site', async t => {
+  const service = await shareApp(t, { ...settings, RATE_LIMIT_SIGNIN_FAILURES: 1000 })
+  let release = () => {}
+  const released = new Promise<void>(resolve => { release = resolve })
+  t.intercept(service.app.passwords, 'verify', {
+    value: async (_hash: string, _password: string, network: string) => {
+      if (network.startsWith('2001:db8:5:1:')) await released
+      return false
+    }
+  })
+  const flood = Promise.all(Array.from({ length: 200 }, async (_, index) =>
+    await signIn(service, `user${index}`, { from: '2001:db8:5:1::1' })))
+  t.equal((await signIn(service, 'other', { from: '2001:db8:5:2::1' })).status, 404)
+  release()
+  await flood
+})
+
 test('successful sign-ins are not counted, and a user who is known there is not slowed', async t => {
   const service = await shareApp(t, settings)
   await service.signUp('alice')

@@ -129,6 +129,15 @@ test('a mail whose code resets a counter is sent with a pool of one connection',
   t.strictSame(await settled(service), [{ to: 'bob@example.com', attempts: 1, state: 'sent' }])
 })
 
+test('a mail is sent even if the tries of its code cannot be reset', async t => {
+  const server = await startMailServer(t)
+  const service = await startMailApp(t, server.url)
+  t.intercept(service.app.codeTries, 'reset', { value: async () => { throw new Error('the counters are down') } })
+  await service.post('/api/auth/signup', signUpBody('bob'))
+  t.strictSame(await settled(service), [{ to: 'bob@example.com', attempts: 1, state: 'sent' }])
+  t.match(service.logs.find(({ msg }) => msg === 'the tries of a code were not reset'), { level: 40 })
+})
+
 test('a limit of 0 disables it', async t => {
   const server = await startMailServer(t)
   const service = await startMailApp(t, server.url, { MAIL_RECIPIENT_LIMIT: 0 })

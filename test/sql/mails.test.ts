@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { test } from 'tap'
-import { dropTokenMails, queueMail } from '../../sql/mails.ts'
-import { createDatabase } from '../support/app.ts'
+import { dropTokenMails, markMailSent, queueMail } from '../../sql/mails.ts'
+import { createDatabase, sql } from '../support/app.ts'
 import { plansOf } from '../support/plans.ts'
 
 test('the mails of a user, and those to an address, are found by their indexes, however many are pending', async t => {
@@ -25,4 +25,17 @@ test('the mails of a user, and those to an address, are found by their indexes, 
       for (const index of expected) t.ok(scans.some(scan => scan.endsWith(index)), `${statement.name}: ${scans.join(', ')}`)
     }
   }
+})
+
+test('a mail that is dropped while it is being sent counts as sent', async t => {
+  const url = await createDatabase(t)
+  const ask = async ({ text, values }: { text: string, values: unknown[] }) =>
+    await sql<{ id: string }>(url, text, values)
+  const mail = { kind: 'verification', recipient: 'a@example.com', userId: null, data: {} }
+  const [first] = await ask(queueMail(mail, { max: 1, countsAll: false }))
+  await ask(dropTokenMails(1, [mail.recipient]))
+  await ask(markMailSent({ id: String(first?.id), attempts: 1 }))
+  t.strictSame(await sql(url, 'SELECT sent_at IS NOT NULL AS sent, dropped_at FROM mails'),
+    [{ sent: true, dropped_at: null }])
+  t.strictSame(await ask(queueMail(mail, { max: 1, countsAll: false })), [])
 })

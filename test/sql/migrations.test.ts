@@ -59,3 +59,18 @@ test('0011 keeps an index that was created before, while the service ran', async
     CREATE TABLE before AS ${oid}`)
   t.strictSame(await sql(url, oid), await sql(url, 'SELECT oid FROM before'))
 })
+
+test('0012 drops the mails of users who are deleted, and keeps their rows', async t => {
+  const url = await migrateFrom(t, 11, `INSERT INTO users (username, email) VALUES ('ann', 'a@example.com'), ('bob', 'b@example.com');
+    INSERT INTO mails (kind, recipient, user_id, data, sent_at) VALUES
+      ('password-changed', 'a1@example.com', 1, '{"username": "ann"}', now()),
+      ('password-changed', 'a2@example.com', 1, '{"username": "ann"}', NULL),
+      ('password-changed', 'b@example.com', 2, '{"username": "bob"}', NULL)`)
+  await sql(url, 'DELETE FROM users WHERE id = 1')
+  t.strictSame(await sql(url, `SELECT recipient, user_id::int, data, sent_at IS NOT NULL AS sent, dropped_at IS NOT NULL AS dropped
+    FROM mails ORDER BY recipient`), [
+    { recipient: 'a1@example.com', user_id: null, data: { username: 'ann' }, sent: true, dropped: false },
+    { recipient: 'a2@example.com', user_id: null, data: {}, sent: false, dropped: true },
+    { recipient: 'b@example.com', user_id: 2, data: { username: 'bob' }, sent: false, dropped: false }
+  ])
+})

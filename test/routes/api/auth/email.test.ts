@@ -475,7 +475,7 @@ test('EMAIL_VERIFICATION=off asks nobody to verify an address', async t => {
   t.strictSame(await box.sql('SELECT FROM mails'), [])
 })
 
-test('without MAIL_URL the routes say which setting is missing, and nothing is required', async t => {
+test('without MAIL_URL the routes say which setting is missing', async t => {
   const service = await startApp(t)
   await service.signUp('ada', ['admin'])
   const { accessToken } = await service.signIn('ada')

@@ -66,6 +66,18 @@ test('wrong codes from an unknown network count as failed sign-ins over all user
     t.strictSame([status, body], [401, INVALID])
   }
   t.match(await wrong('eve'), { status: 429, body: { code: 'TOO_MANY_REQUESTS' } })
+  const { status } = await finish(service, await challengeOf(service, 'eve'), { code: '000000' })
+  t.equal(status, 401, 'eve is known at her own network')
+})
+
+test('from an unknown network as well, codes are throttled per user', async t => {
+  const service = await shareApp(t, { ...FACTOR_SETTINGS, TRUST_PROXY: ['loopback'], SIGNIN_MAX_FAILURES: 1 })
+  await signUpWithTotp(service, 'ada')
+  const challenge = await challengeOf(service, 'ada')
+  const attempt = async () => await service.post(
+    '/api/auth/signin/second-factor', { challenge, code: '000000' }, { 'x-forwarded-for': '198.51.100.8' })
+  t.match(await attempt(), { status: 401, body: { code: 'CODE_INVALID' } })
+  t.match(await attempt(), { status: 429, body: { code: 'SIGNIN_THROTTLED' } })
 })
 
 test('a passkey that signs the challenge completes the sign-in', async t => {
