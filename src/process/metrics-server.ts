@@ -18,7 +18,6 @@ export async function publishMetrics (app: FastifyInstance, config: Config): Pro
     return
   }
   AggregatorRegistry.setRegistries([registry])
-  answerPrimary()
 }
 
 /** Serves the sums of the metrics of all workers, from the primary. */
@@ -27,8 +26,11 @@ export async function serveClusterMetrics (config: Config, log: Log): Promise<vo
   await serveMetrics(config, async () => await sums.clusterMetrics(), log)
 }
 
-/** The constructor adds the listener for the primary's requests. */
-const answerPrimary = () => new AggregatorRegistry()
+/**
+ * Answers the primary's requests for metrics, in a worker. It has none until `publishMetrics`; without an answer, the
+ * primary could not serve those of the others while this one starts. The constructor adds the listener.
+ */
+export const answerPrimary = () => new AggregatorRegistry()
 
 type Log = Pick<FastifyBaseLogger, 'info' | 'warn'>
 

@@ -8,7 +8,7 @@ import type { Settings } from '../config/settings.ts'
 import { logOptions, type LogStream } from '../telemetry/log-options.ts'
 import { errorCode } from '../unknown.ts'
 import { completeSettings } from './development-mode.ts'
-import { publishMetrics, serveClusterMetrics } from './metrics-server.ts'
+import { answerPrimary, publishMetrics, serveClusterMetrics } from './metrics-server.ts'
 import { Workers } from './workers.ts'
 
 interface Started {
@@ -73,6 +73,7 @@ export class Service {
   }
 
   async #listen (config: Config): Promise<Started> {
+    if (cluster.isWorker) answerPrimary()
     this.#starting = buildApp(config, this.#stream)
     const app = this.#app = await this.#starting
     const address = await app.listen({ host: config.HOST, port: config.PORT }).catch((error: unknown) => {
