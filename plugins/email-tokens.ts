@@ -141,14 +141,14 @@ export default fp<{ config: Config }>(async function emailTokens (fastify, { con
       const codes = await db.query(codesOf(email, accepted))
       return codes.find(({ codeHash, userId }) => secrets.isCode(codeHash, userId, code)) ?? false
     })
-    // A right code is not guessed. The reset of a password may have to present it again, with a second factor.
-    if (found) await codeTries.reset(email)
     if (!found) {
       // Whether the address belongs to a user or not, so that both take as long.
       await fastify.countCodeFailure(email)
       logSecurityEvent(request, 'authn_login_fail', { reason: 'code', route: request.routeOptions.url })
       throw new ApiError('CODE_INVALID')
     }
+    // A right code is not guessed. The reset of a password may have to present it again, with a second factor.
+    await codeTries.reset(email)
     return { ...found, invalid: 'CODE_INVALID' }
   })
 }, { name: 'email-tokens', fastify: '5.x', dependencies: ['code-tries', 'deadline', 'failed-sign-ins', 'mail', 'sign-in-throttle'] })

@@ -21,6 +21,9 @@ declare module 'fastify' {
   }
 }
 
+/** A network that a client's failures are counted for: its own and, with IPv6, the site's. */
+type Limit = [network: string, limit: number]
+
 /** Seconds. */
 const MINUTE = 60
 
@@ -45,14 +48,8 @@ export default fp<{ config: Config }>(async function failedSignIns (fastify, { c
   const ofNetworks = new RequestQueues(CONCURRENCY, config.DATABASE_CONNECT_TIMEOUT)
   const ofSites = new RequestQueues(CONCURRENCY * SITE_SHARE, config.DATABASE_CONNECT_TIMEOUT)
 
-  /** The networks that a client's failures are counted for, with their limits: its own and, with IPv6, the site's. */
-  function limitsOf (network: string): Array<[network: string, limit: number]> {
-    const site = siteOf(network)
-    return site === undefined ? [[network, max]] : [[network, max], [`${site}/48`, max * SITE_SHARE]]
-  }
-
   async function attempt<Result> (
-    limits: ReturnType<typeof limitsOf>, request: FastifyRequest, verify: () => Promise<Result | false>
+    limits: readonly Limit[], request: FastifyRequest, verify: () => Promise<Result | false>
   ): Promise<Result | false> {
     const until = Math.max(...limits.map(([network]) => blocked.get(network) ?? 0))
     const msLeft = until - Date.now()
@@ -73,7 +70,9 @@ export default fp<{ config: Config }>(async function failedSignIns (fastify, { c
     if (max === 0) return await verify()
     const network = clientNetwork(request)
     const site = siteOf(network)
-    const run = async () => await attempt(limitsOf(network), request, verify)
+    const limits: Limit[] = [[network, max]]
+    if (site !== undefined) limits.push([`${site}/48`, max * SITE_SHARE])
+    const run = async () => await attempt(limits, request, verify)
     // First that of the network, so that one network cannot fill the queue of its site.
     return await ofNetworks.run(network, site === undefined ? run : async () => await ofSites.run(site, run))
   })

@@ -12,8 +12,8 @@ import type { Config } from '../src/config/read-settings.ts'
 import { ApiError } from '../src/errors.ts'
 import { createQuietLog, logSecurityEvent } from '../src/telemetry/security-events.ts'
 import type { AuthenticationMethod } from '../src/tokens/authentication.ts'
-import { rotationOf } from '../src/tokens/refresh-token.ts'
 import { beginOf, newId } from '../src/tokens/ids.ts'
+import { rotationOf } from '../src/tokens/refresh-token.ts'
 
 export type Tokens = Record<'accessToken' | 'refreshToken', string>
 

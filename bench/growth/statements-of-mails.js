@@ -4,7 +4,8 @@ const pendingOf = ({ pendingId }) => ({ id: pendingId, attempts: 0 })
 
 /** Mails and what they carry. @param sql the exports of the modules of sql/ */
 export const statementsOfMails = sql => ({
-  queue_mail: user => sql.queueMail({ kind: 'verification', recipient: user.email, userId: user.userId, data: {} }, { max: 10, countsAll: true }),
+  queue_mail: ({ email: recipient, userId }) =>
+    sql.queueMail({ kind: 'verification', recipient, userId, data: {} }, { max: 10, countsAll: true }),
   claim_mails: () => sql.claimMails({ limit: 10, lease: 60, kinds: KINDS }),
   lock_mail: user => sql.lockMail(pendingOf(user)),
   mark_mail_sent: user => sql.markMailSent(pendingOf(user)),

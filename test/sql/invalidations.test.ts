@@ -4,18 +4,25 @@ import { createDatabase, sql } from '../support/app.ts'
 import { openProxy } from '../support/proxy.ts'
 import { until } from '../support/wait.ts'
 
+type SendProof = (proof: string) => Promise<unknown>
+
 /** A listener with twenty heartbeats a second, and so a proof every half second. */
-async function startListener (t: Test, connectionString: string, sendProof: (proof: string) => Promise<unknown>) {
+function createListener (connectionString: string, sendProof: SendProof, connectTimeout = 5) {
   const lost: string[] = []
   const listener = new InvalidationListener({
     connectionString,
-    connectTimeout: 5,
+    connectTimeout,
     heartbeat: 0.05,
     sendProof,
     onInvalidation () {},
     onStart () {},
     onLost: reason => { lost.push(reason) }
   })
+  return { listener, lost }
+}
+
+async function startListener (t: Test, connectionString: string, sendProof: SendProof) {
+  const { listener, lost } = createListener(connectionString, sendProof)
   await listener.start()
   t.teardown(async () => await listener.stop())
   return { listener, lost }
@@ -70,15 +77,7 @@ test('a listener stops while it connects to a server that does not respond', asy
   const url = await createDatabase(t)
   const proxy = await openProxy(t, url)
   proxy.freeze()
-  const listener = new InvalidationListener({
-    connectionString: proxy.url,
-    connectTimeout: 60,
-    heartbeat: 0.05,
-    sendProof: notify(url),
-    onInvalidation () {},
-    onStart () {},
-    onLost () {}
-  })
+  const { listener } = createListener(proxy.url, notify(url), 60)
   const starting = listener.start()
   await until('the connection', () => proxy.count() > 0)
   await listener.stop()
